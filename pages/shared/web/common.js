@@ -1,0 +1,131 @@
+// What both elements share: one fetch per URL for the life of the page, decoders, DOM and theme helpers.
+import { Decoder } from "./decoder.js";
+
+/** Page-wide store; also what browser tests look at. */
+export const LX = (window.__lx ??= {});
+LX.decoders ??= {};
+LX.assets ??= new Map();
+
+/** Remembers the promise of `make` under `id`; a failed one is forgotten, so that the next rerun tries again. */
+export function once(id, make) {
+  if (!LX.assets.has(id)) {
+    const promise = make();
+    LX.assets.set(id, promise);
+    promise.catch(() => LX.assets.delete(id));
+  }
+  return LX.assets.get(id);
+}
+
+/**
+ * Absolute URL of a path such as "app/static/x.bin". The app's root is not the page's own URL (/explore,
+ * perhaps under a base path), so it is taken from where Streamlit's own bundle came from.
+ */
+export function resolve(path) {
+  LX.root ??= LX.appRoot?.() ?? document.baseURI;
+  return new URL(path, LX.root).href;
+}
+
+const TYPED = { f32: Float32Array, i32: Int32Array, u8: Uint8Array };
+
+export function array(path, type) {
+  const url = resolve(path);
+  return once(`${type}:${url}`, async () => {
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`Could not load ${path} (${response.status}).`);
+    return new TYPED[type](await response.arrayBuffer());
+  });
+}
+
+export function decoderFor(model) {
+  return once(`decoder:${model.decoder_bin}`, async () => {
+    const decoder = await Decoder.load(resolve(model.decoder_json), resolve(model.decoder_bin));
+    decoder.decode(new Float32Array(decoder.n_latent));  // first run compiles; do it before the first click
+    return (LX.decoders[model.key] = decoder);
+  });
+}
+
+export function plotly(path) {
+  return once("plotly", () => new Promise((done, fail) => {
+    const script = document.createElement("script");
+    script.src = resolve(path);
+    script.onload = () => done(window.Plotly);
+    script.onerror = () => fail(new Error("Plotly.js did not load."));
+    document.head.append(script);
+  }));
+}
+
+/** el("div", {class, text, on: {click}, attribute: value}, ...children) */
+export function el(tag, options = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(options)) {
+    if (value === null || value === undefined) continue;
+    if (name === "text") node.textContent = value;
+    else if (name === "on") for (const [event, run] of Object.entries(value)) node.addEventListener(event, run);
+    else node.setAttribute(name, value);
+  }
+  node.append(...children.filter(Boolean));
+  return node;
+}
+
+/** Streamlit's theme variables, read where the element stands. */
+export function theme(node) {
+  const style = getComputedStyle(node);
+  const read = (name, otherwise) => style.getPropertyValue(`--st-${name}`).trim() || otherwise;
+  return { text: read("text-color", "#31333f"), font: read("font", "sans-serif"), primary: read("primary-color", "#ff4b4b") };
+}
+
+const probe = document.createElement("canvas").getContext("2d");
+/** Any CSS colour with the given opacity, in a form Plotly understands. */
+export function fade(colour, alpha) {
+  probe.fillStyle = "#808080";
+  probe.fillStyle = colour;
+  const value = probe.fillStyle;
+  const rgb = value.startsWith("#")
+    ? [1, 3, 5].map((i) => parseInt(value.slice(i, i + 2), 16))
+    : value.match(/[\d.]+/g).slice(0, 3).map(Number);
+  return `rgba(${rgb.join(",")},${alpha})`;
+}
+
+/** At most one call per animation frame, always with the latest arguments. */
+export function framed(run) {
+  let pending = null, latest = [];
+  const call = (...values) => {
+    latest = values;
+    pending ??= requestAnimationFrame(() => { pending = null; run(...latest); });
+  };
+  call.cancel = () => { if (pending !== null) cancelAnimationFrame(pending); pending = null; };
+  return call;
+}
+
+/** Calls once, `ms` after the last request. */
+export function settled(run, ms) {
+  let timer = null;
+  const call = (...values) => { clearTimeout(timer); timer = setTimeout(() => run(...values), ms); };
+  call.cancel = () => clearTimeout(timer);
+  return call;
+}
+
+export const snap3 = (v) => Math.round(v * 1000) / 1000;
+export const count = (n) => n.toLocaleString("en-US");
+export const signed = (v, digits = 2) => v.toFixed(digits).replace("-", "\u2212");
+
+/** Small pictures stay crisp squares; larger ones are smoothed by the browser. */
+export function styleForSize(canvas, [h, w]) {
+  canvas.style.imageRendering = Math.max(h, w) <= 32 ? "pixelated" : "auto";
+  canvas.style.aspectRatio = `${w} / ${h}`;
+}
+
+/**
+ * Streamlit calls the element on each rerun and each change of theme. It also runs the returned clean-up
+ * when a rerun overtakes a pending call, so a view is destroyed only if its host really left the page.
+ */
+export function mount(View, args) {
+  const host = args.parentElement;
+  const view = (host.lxView ??= new View(host));
+  view.update(args);
+  return () => setTimeout(() => {
+    if (host.isConnected || host.lxView !== view) return;
+    view.destroy();
+    delete host.lxView;
+  }, 0);
+}

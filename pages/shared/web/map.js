@@ -1,0 +1,353 @@
+// The latent map: pick a point or any empty place, see its decoded picture in the same frame.
+import { array, count, decoderFor, el, framed, mount, plotly, settled, signed, snap3, styleForSize, theme } from "./common.js";
+import { Chart } from "./chart.js";
+import { Panel } from "./panel.js";
+import { codeAt, codeOf, distanceToCodes, pointAt, trustOf, typicalDistance } from "./space.js";
+
+const PICK_PX = 7;
+const KEEP_HOVER_PX = 10;
+const DRAG_PX = 4;
+const DOUBLE_CLICK_MS = 320;
+const KEY_STEP = 0.02;
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+class MapView {
+  constructor(host) {
+    this.selected = null;
+    this.sent = new Set();
+    this.live = false;
+    this.listeners = new AbortController();
+    this.buildDom(host);
+    this.listen();
+    this.onMove = framed((event) => this.moved(event));
+    this.place = framed(() => this.placeOverlay());
+    this.send = settled((pick) => this.args.setTriggerValue("pick", pick), 120);
+    this.readTrust = settled(() => this.updateTrust(), 60);
+    this.fit = framed(() => this.chart?.resize().then(() => this.placeOverlay()));
+    this.observer = new ResizeObserver(() => this.fit());
+    this.observer.observe(this.gd);
+  }
+
+  buildDom(host) {
+    this.gd = el("div", { class: "lx-plot", "data-testid": "latent-map", tabindex: "0", role: "application" });
+    this.ring = el("div", { class: "lx-ring", hidden: "" });
+    this.marks = el("div", { class: "lx-marks" });
+    this.overlay = el("div", { class: "lx-overlay" }, this.marks, this.ring);
+    this.thumb = el("canvas", { class: "lx-thumb", width: 1, height: 1 });
+    this.cardTitle = el("strong");
+    this.cardDetail = el("span");
+    this.card = el("div", { class: "lx-card", "aria-hidden": "true", "data-testid": "hover-card" }, this.thumb, el("div", {}, this.cardTitle, this.cardDetail));
+    this.notice = el("div", { class: "lx-notice", role: "status" }, el("span", { class: "lx-spinner" }), el("span", { text: "Loading the map" }));
+    this.xTitle = el("span", { class: "lx-axis lx-axis-x" });
+    this.yTitle = el("span", { class: "lx-axis lx-axis-y" });
+    this.stage = el("div", { class: "lx-stage" }, this.gd, this.overlay, this.xTitle, this.yTitle, this.card, this.notice);
+    this.legend = el("div", { class: "lx-legend", role: "group", "aria-label": "Colours" });
+    this.counter = el("span", { class: "lx-count", "data-testid": "point-count" });
+    this.panel = new Panel({ onLive: (on) => { this.live = on; if (!on) this.restore(); } });
+    const bar = el("div", { class: "lx-bar" }, this.legend, this.counter);
+    this.root = el("div", { class: "lx-root lx-map" }, el("div", { class: "lx-columns" }, el("div", { class: "lx-main" }, this.stage, bar), this.panel.root));
+    host.append(this.root);
+  }
+
+  listen() {
+    const { signal } = this.listeners;
+    const on = (node, type, run, options = {}) => node.addEventListener(type, run, { signal, ...options });
+    on(this.gd, "pointerdown", (event) => { if (event.isPrimary && event.button === 0) this.press = { x: event.clientX, y: event.clientY }; this.hideCard(); }, { capture: true });
+    // Plotly redraws all points after each click (200-500 ms in software GL), so it learns only of drags.
+    for (const type of ["mousedown", "touchstart"]) on(this.gd, type, (event) => { if (event.isTrusted) event.stopImmediatePropagation(); }, { capture: true });
+    on(this.gd, "pointermove", (event) => this.startDrag(event), { capture: true });
+    on(window, "pointerup", (event) => this.released(event), { capture: true });
+    on(window, "pointercancel", () => { this.press = null; }, { capture: true });
+    on(this.gd, "pointermove", (event) => this.onMove(event));
+    on(this.gd, "pointerleave", () => { this.onMove.cancel(); this.hideCard(); this.restore(); });
+    on(this.gd, "wheel", () => this.hideCard(), { passive: true });
+    on(this.gd, "keydown", (event) => this.key(event));
+    on(window, "keyup", (event) => { if (event.key === "Shift") this.restore(); });
+  }
+
+  // ---- data ---------------------------------------------------------------------------------------
+  update(args) {
+    this.args = args;
+    const { data } = args;
+    this.root.style.setProperty("--lx-height", `${data.height ?? 620}px`);
+    this.counter.textContent = `${count(data.points.n)} of ${count(data.points.n_total)} points`;
+    const [x, y] = data.projection.axis_labels ?? ["", ""];
+    this.xTitle.textContent = x;
+    this.yTitle.textContent = y;
+    this.gd.setAttribute("aria-label", `Map of ${count(data.points.n)} codes, ${data.projection.label ?? ""}. Arrow keys move a crosshair and decode that place; Enter picks the nearest point.`);
+    const look = theme(this.root), lookKey = JSON.stringify(look);
+    const { model, points, projection, colour, hover, backdrop } = data;
+    const drawn = JSON.stringify([model, points, projection, colour, hover, backdrop]);
+    if (drawn !== this.drawn) {
+      this.drawn = drawn;
+      this.look = lookKey;
+      this.load(data, look).catch((error) => this.fail(error));
+    } else if (this.ready) {
+      if (lookKey !== this.look) { this.look = lookKey; this.chart.restyle(look); }
+      this.follow(data);
+    }
+  }
+
+  async load(data, look) {
+    const mine = this.drawn;
+    this.ready = false;
+    this.gd.removeAttribute("data-ready");
+    this.notice.hidden = false;
+    const { model, points, projection, colour, hover } = data;
+    const labels = hover?.labels;
+    const [Plotly, decoder, codes, xy, values, labelValues, ids] = await Promise.all([
+      plotly(data.plotly), decoderFor(model), array(points.codes, "f32"), array(projection.xy, "f32"),
+      colour && array(colour.values, colour.kind === "categories" ? "u8" : "f32"),
+      labels && array(labels.values, "u8"), hover?.ids && array(hover.ids, "i32"),
+    ]);
+    if (mine !== this.drawn) return;  // a later rerun changed the data meanwhile
+    this.space = { xy, codes, d: points.d, url: points.codes };
+    this.labels = labels ? { names: labels.names, values: labelValues } : null;
+    this.ids = ids;
+    this.panel.setModel(decoder);
+    styleForSize(this.thumb, decoder.shape);
+    this.decoder = decoder;
+    if (!this.chart) this.chart = new Chart(this.gd, Plotly);
+    await this.chart.draw({ xy, colour: colour && { ...colour, values }, projection, backdrop: data.backdrop, look });
+    if (mine !== this.drawn) return;
+    if (this.chart.n_drawn < points.n) this.counter.textContent += ` (${count(this.chart.n_drawn)} drawn: no WebGL)`;
+    this.legend.replaceChildren(...this.chart.legend());
+    for (const name of ["plotly_relayouting", "plotly_relayout"]) {
+      this.gd.removeAllListeners?.(name);
+      this.gd.on(name, () => this.place());
+    }
+    if (this.modelKey !== model.key || this.codesUrl !== points.codes) { this.selected = null; this.lastSelect = undefined; }
+    else if (this.projectionId !== projection.id && this.selected) this.reproject();
+    this.modelKey = model.key;
+    this.codesUrl = points.codes;
+    this.projectionId = projection.id;
+    this.notice.hidden = true;
+    this.ready = true;
+    this.follow(data);
+    if (this.selected) this.show(this.selected);
+    this.placeOverlay();
+    this.gd.dataset.ready = "true";
+  }
+
+  fail(error) {
+    this.drawn = null;
+    this.notice.hidden = false;
+    this.notice.classList.add("lx-error");
+    this.notice.replaceChildren(el("span", { text: `The map could not be loaded. ${error.message}` }));
+    console.error(error);
+  }
+
+  /** Another projection of the same codes: a point stays picked; a place has no counterpart and loses its mark. */
+  reproject() {
+    const { kind, row } = this.selected;
+    if (kind === "point") this.selected = this.pointPick(row);
+    else this.selected = { ...this.selected, x: NaN, y: NaN };
+  }
+
+  /** Takes over Python's selection when it changed, unless it is only the echo of an earlier pick. */
+  follow(data) {
+    this.showMarks(data.marks ?? []);
+    const wanted = selectKey(data.select);
+    if (wanted === this.lastSelect) return;
+    this.lastSelect = wanted;
+    if (this.sent.delete(wanted) || !data.select || wanted === selectKey(this.selected)) return;
+    const { row, x, y } = data.select;
+    if (row !== undefined && row !== null && row >= 0 && row < data.points.n) this.choose(this.pointPick(row), false);
+    else if (Number.isFinite(x) && Number.isFinite(y)) this.choose(this.placePick(x, y), false);
+  }
+
+  // ---- picking ------------------------------------------------------------------------------------
+  pointPick(row) {
+    const { xy } = this.space;
+    return { kind: "point", row, x: xy[2 * row], y: xy[2 * row + 1], z: codeOf(this.space, row) };
+  }
+
+  placePick(x, y) {
+    const at = { kind: "place", row: null, x: snap3(x), y: snap3(y) };
+    return { ...at, z: codeAt(this.args.data.projection.inverse, this.space, at.x, at.y) };
+  }
+
+  rowAt(event, radius = PICK_PX) {
+    const { x, y, view } = this.toData(event);
+    return pointAt(this.space.xy, x, y, view.sx, view.sy, radius);
+  }
+
+  toData(event) {
+    const box = this.gd.getBoundingClientRect(), view = this.chart.view;
+    const [x, y] = view.toData(event.clientX - box.left, event.clientY - box.top);
+    return { x, y, view };
+  }
+
+  startDrag(event) {
+    const { press } = this;
+    if (!press || press.dragging || !this.ready || Math.hypot(event.clientX - press.x, event.clientY - press.y) <= DRAG_PX) return;
+    press.dragging = true;
+    this.chart.startPan(press.x, press.y);
+  }
+
+  released(event) {
+    const press = this.press;
+    this.press = null;
+    if (!press || press.dragging || !this.ready || event.button !== 0) return;
+    const before = this.lastClick;
+    this.lastClick = { at: event.timeStamp, x: press.x, y: press.y };
+    if (before && event.timeStamp - before.at < DOUBLE_CLICK_MS && Math.hypot(before.x - press.x, before.y - press.y) <= DRAG_PX) {
+      this.lastClick = null;
+      this.chart.reset();
+      return;
+    }
+    const row = this.rowAt(event);
+    const { x, y } = this.toData(event);
+    this.choose(row >= 0 ? this.pointPick(row) : this.placePick(x, y), true);
+  }
+
+  choose(pick, tell) {
+    this.selected = pick;
+    const ms = this.show(pick);
+    this.placeOverlay();
+    if (!tell) return;
+    const { kind, row, x, y, z } = pick;
+    this.sent.add(selectKey(pick));
+    this.send({ kind, row, x, y, z: Array.from(z, snap3), ms: snap3(ms), projection: this.projectionId });
+  }
+
+  show(pick) {
+    this.shown = pick;
+    const ms = this.panel.paint(pick.z);
+    this.panel.say(...this.words(pick));
+    this.readTrust();
+    return ms;
+  }
+
+  words({ kind, row, x, y }) {
+    const { inverse, label } = this.args.data.projection;
+    const blend = inverse.kind === "neighbours" ? `blend of the ${inverse.k} nearest codes` : "read off this plane of the code space";
+    if (kind === "point") return [this.name(row), "decoded from its code"];
+    if (!Number.isFinite(x)) return ["An earlier place", `picked on another map, so it has no mark in ${label ?? "this one"}`];
+    const place = `(${signed(x)}, ${signed(y)})`;
+    return [kind === "pointer" ? `Under the pointer, ${place}` : `Empty spot at ${place}`, blend];
+  }
+
+  label(row) {
+    return this.labels ? this.labels.names[this.labels.values[row]] ?? "" : "";
+  }
+
+  name(row) {
+    const label = this.label(row);
+    return `Point #${this.ids ? this.ids[row] : row}${label ? ` \u00b7 ${label}` : ""}`;
+  }
+
+  async updateTrust() {
+    const { shown, space } = this;
+    const typical = await typicalDistance(space.url, space.codes, space.d);
+    if (shown !== this.shown || space !== this.space || !typical) return;
+    const ratio = distanceToCodes(space.codes, space.d, shown.z, shown.kind === "point" ? shown.row : -1) / typical;
+    this.panel.showTrust(trustOf(ratio), ratio);
+  }
+
+  // ---- pointer and keyboard -----------------------------------------------------------------------
+  moved(event) {
+    if (!this.ready || this.press) return;
+    if (this.live || event.shiftKey) {
+      const { x, y } = this.toData(event);
+      const pick = { ...this.placePick(x, y), kind: "pointer" };
+      this.peeking = true;
+      this.shown = pick;
+      this.panel.paint(pick.z);
+      this.panel.say(...this.words(pick));
+      this.readTrust();
+      this.hideCard();
+      return;
+    }
+    let row = this.rowAt(event);
+    if (row < 0 && this.cardRow >= 0) row = this.rowAt(event, KEEP_HOVER_PX);
+    if (row < 0) this.hideCard();
+    else this.showCard(row, event);
+  }
+
+  /** Leaving the live mode or the map: the picture is that of the selection again. */
+  restore() {
+    if (!this.peeking) return;
+    this.peeking = false;
+    if (this.selected) this.show(this.selected);
+  }
+
+  showCard(row, event) {
+    if (row !== this.cardRow) {
+      this.cardRow = row;
+      this.decoder.paint(this.thumb, codeOf(this.space, row));
+      this.cardTitle.textContent = this.label(row) || "Point";
+      this.cardDetail.textContent = `#${this.ids ? this.ids[row] : row}`;
+    }
+    const box = this.stage.getBoundingClientRect();
+    const x = event.clientX - box.left, y = event.clientY - box.top;
+    const { offsetWidth: w, offsetHeight: h } = this.card;
+    const left = x + 16 + w > box.width ? x - 16 - w : x + 16;
+    const top = Math.min(Math.max(4, y - h / 2), box.height - h - 4);
+    this.card.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+    this.card.classList.add("lx-on");
+  }
+
+  hideCard() {
+    this.cardRow = -1;
+    this.card.classList.remove("lx-on");
+  }
+
+  key(event) {
+    if (!this.ready) return;
+    const view = this.chart.view, at = this.selected;
+    const inside = at && at.x >= view.x0 && at.x <= view.x1 && at.y >= view.y0 && at.y <= view.y1;
+    const from = inside ? at : { x: (view.x0 + view.x1) / 2, y: (view.y0 + view.y1) / 2 };
+    if (ARROWS[event.key]) {
+      const [dx, dy] = ARROWS[event.key];
+      const limit = (v, low, high) => Math.min(high, Math.max(low, v));
+      this.choose(this.placePick(limit(from.x + dx * KEY_STEP * (view.x1 - view.x0), view.x0, view.x1),
+        limit(from.y + dy * KEY_STEP * (view.y1 - view.y0), view.y0, view.y1)), true);
+    } else if (event.key === "Enter") {
+      this.choose(this.pointPick(pointAt(this.space.xy, from.x, from.y, view.sx, view.sy, 1e9)), true);
+    } else return;
+    event.preventDefault();
+  }
+
+  // ---- overlay ------------------------------------------------------------------------------------
+  showMarks(marks) {
+    const key = JSON.stringify(marks);
+    if (key === this.marksKey) return;
+    this.marksKey = key;
+    this.marked = marks;
+    this.marks.replaceChildren(...marks.map(({ text }) => el("div", { class: "lx-mark" }, el("span", { class: "lx-star", text: "\u2605" }), text ? el("span", { class: "lx-mark-text", text }) : null)));
+    this.placeOverlay();
+  }
+
+  placeOverlay() {
+    if (!this.ready) return;
+    const { toPixel } = this.chart.view;
+    const put = (node, x, y) => {
+      node.hidden = !Number.isFinite(x);
+      const [px, py] = toPixel(x, y);
+      node.style.transform = `translate(${px}px, ${py}px)`;
+    };
+    if (this.selected) {
+      put(this.ring, this.selected.x, this.selected.y);
+      this.ring.dataset.kind = this.selected.kind;
+    } else this.ring.hidden = true;
+    (this.marked ?? []).forEach(({ x, y }, i) => put(this.marks.children[i], x, y));
+  }
+
+  destroy() {
+    this.listeners.abort();
+    this.observer.disconnect();
+    this.send.cancel();
+    this.readTrust.cancel();
+    this.chart?.destroy();
+    this.root.remove();
+  }
+}
+
+/** One spelling for a selection, whether it came from a pick or from Python. */
+function selectKey(select) {
+  if (!select) return "";
+  return select.row !== undefined && select.row !== null ? `row ${select.row}` : `${snap3(select.x)} ${snap3(select.y)}`;
+}
+
+export const mountMap = (args) => mount(MapView, args);

@@ -1,0 +1,295 @@
+"""A checkpoint is a folder: weights, a card that says everything, codes and maps of them.
+
+    model.safetensors  weights            card.json  what it is, how it was made, hashes
+    codes.npz          posteriors of up to 10,000 held-out images      map.npz  their maps
+
+Nothing is ever unpickled; every file's sha256 stands in the card and is checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+
+from vae_core.data.imageset import Factor
+from vae_core.device import choose_device
+from vae_core.errors import CheckpointError, ConfigError
+from vae_core.files import replace_file, sha256_of, write_json
+from vae_core.latent.codes import Codes
+from vae_core.latent.projection import LinearProjection, NeighbourProjection, Projection
+from vae_core.model import Autoencoder, ModelConfig
+
+FORMAT: Final = "latent-explorer/1"
+CARD: Final = "card.json"
+FILES: Final = ("model.safetensors", "codes.npz", "map.npz")
+_PICKLE_STARTS: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded model with its card; codes and maps are read when first asked for."""
+
+    path: Path
+    model: Autoencoder
+    card: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def key(self) -> str:
+        """Sixteen hex digits that name these very weights."""
+        return str(self.card["files"]["model.safetensors"])[:16]
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The stored codes; `CheckpointError` when the file is missing or damaged."""
+        return _read_codes(self.path, self.card)
+
+    @cached_property
+    def maps(self) -> dict[str, Projection]:
+        """The stored maps by name, UMAP first; `CheckpointError` when damaged."""
+        return _read_maps(self.path, self.card, self.codes)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One folder seen by `list_checkpoints`: a card, or the sentence why there is none."""
+
+    path: Path
+    card: Mapping[str, Any] | None
+    problem: str = ""
+
+
+def save_checkpoint(
+    path: Path,
+    model: Autoencoder,
+    *,
+    card: Mapping[str, Any],
+    codes: Codes,
+    maps: Mapping[str, Projection],
+) -> None:
+    """Write all four files; the card comes last, so that a folder with a card is complete."""
+    path.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    if not all(bool(v.isfinite().all()) for v in weights.values()):
+        raise CheckpointError(
+            f"The weights for {path} hold values that are not finite and were not written; "
+            "train again with a lower learning rate."
+        )
+    with replace_file(path / "model.safetensors") as temporary:
+        save_file(weights, temporary, metadata={"format": FORMAT})
+    _write_npz(path / "codes.npz", _codes_arrays(codes))
+    _write_npz(path / "map.npz", _map_arrays(maps))
+    full = {
+        "format": FORMAT,
+        **card,
+        "model": model.config.to_json(),
+        "label_names": list(codes.label_names),
+        "factor_categories": {n: list(f.categories) for n, f in codes.factors.items()},
+        "n_codes": len(codes),
+        "n_images": codes.n_total,
+        "files": {name: sha256_of(path / name) for name in FILES},
+    }
+    write_json(path / CARD, full)
+
+
+def _write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    with replace_file(path) as temporary, temporary.open("wb") as opened:
+        np.savez_compressed(opened, **dict(arrays))  # type: ignore[arg-type]
+
+
+def _codes_arrays(codes: Codes) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {
+        "ids": codes.ids.astype(np.int64),
+        "split": codes.split,
+        "mean": codes.mean,
+        # Half precision is plenty for spreads and per-dimension KL, and halves the file.
+        "log_std": codes.log_std.astype(np.float16),
+        "kl_nats": codes.kl_nats.astype(np.float16),
+        "squared_error": codes.squared_error,
+        "reconstruction_nats": codes.reconstruction_nats,
+    }
+    if codes.labels is not None:
+        arrays["labels"] = codes.labels.astype(np.int32)
+    return arrays | {f"factor.{n}": f.values for n, f in codes.factors.items()}
+
+
+def _map_arrays(maps: Mapping[str, Projection]) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, projection in maps.items():
+        arrays[f"{name}.xy"] = projection.xy
+        if isinstance(projection, LinearProjection):
+            arrays[f"{name}.origin"], arrays[f"{name}.axes"] = projection.origin, projection.axes
+    return arrays
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card of the checkpoint folder `path`; `CheckpointError` when there is no good one."""
+    card_path = path / CARD
+    if not path.is_dir():
+        raise CheckpointError(
+            f"'{path}' is not a folder, a checkpoint folder was expected; give the folder that "
+            "train wrote."
+        )
+    if not card_path.is_file():
+        raise CheckpointError(
+            f"'{path}' has no {CARD}, so it is not a checkpoint of this project (or its training "
+            "did not finish); give a folder that train completed."
+        )
+    try:
+        card: dict[str, Any] = json.loads(card_path.read_text(encoding="utf-8"))
+        found = card["format"]
+        hashes = card["files"]
+        if not isinstance(hashes, dict) or "model" not in card:
+            raise KeyError("model")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"'{card_path}' is damaged or not a card of this project ({error!r}); restore it "
+            "from a backup or train again."
+        ) from error
+    if found != FORMAT:
+        raise CheckpointError(
+            f"'{path}' is written in format '{found}', this version reads '{FORMAT}'; use the "
+            "version of Latent Explorer that wrote it."
+        )
+    return card
+
+
+def verify_checkpoint(path: Path) -> dict[str, Any]:
+    """Check that all files are there with the hashes of the card; returns the card."""
+    card = read_card(path)
+    for name in FILES:
+        _checked_bytes(path, name, card)
+    return card
+
+
+def _checked_bytes(path: Path, name: str, card: Mapping[str, Any]) -> bytes:
+    try:
+        data = (path / name).read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"'{path}' lacks {name}, which its card lists; copy the whole folder again."
+        ) from error
+    if name.endswith(".safetensors") and data.startswith(_PICKLE_STARTS):
+        raise CheckpointError(
+            f"'{path / name}' is a pickle or a zip under another name, not safetensors; it is "
+            "never opened because loading it could run foreign code. Get the real file."
+        )
+    if hashlib.sha256(data).hexdigest() != card["files"].get(name):
+        raise CheckpointError(
+            f"'{path / name}' is damaged: its sha256 is not the one in the card; copy the "
+            "folder again from where it came."
+        )
+    return data
+
+
+def load_checkpoint(path: str | Path, *, device: str = "cpu") -> Checkpoint:
+    """Load a checkpoint folder, hashes checked, model in eval mode on `device`.
+
+    Raises `CheckpointError` with one sentence when the folder is missing, damaged, foreign
+    or of another version.
+    """
+    folder = Path(path)
+    card = read_card(folder)
+    data = _checked_bytes(folder, "model.safetensors", card)
+    try:
+        model = Autoencoder(ModelConfig.from_json(card["model"]))
+        model.load_state_dict(load(data))
+    except (SafetensorError, RuntimeError, ConfigError, ValueError) as error:
+        raise CheckpointError(
+            f"The weights in '{folder}' do not fit the model its card describes ({error}); "
+            "the card or the weights come from somewhere else."
+        ) from error
+    return Checkpoint(folder, model.eval().to(choose_device(device)[0]), card)
+
+
+def _read_npz(path: Path, name: str, card: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    data = _checked_bytes(path, name, card)
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as opened:
+            return {key: opened[key] for key in opened.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"'{path / name}' cannot be read ({error}); copy the folder again."
+        ) from error
+
+
+def _read_codes(path: Path, card: Mapping[str, Any]) -> Codes:
+    arrays = _read_npz(path, "codes.npz", card)
+    categories = card.get("factor_categories", {})
+    factors = {
+        key.removeprefix("factor."): Factor(
+            value, tuple(categories.get(key.removeprefix("factor."), ()))
+        )
+        for key, value in arrays.items()
+        if key.startswith("factor.")
+    }
+    labels = arrays.get("labels")
+    return Codes(
+        ids=arrays["ids"],
+        split=arrays["split"],
+        mean=arrays["mean"],
+        log_std=arrays["log_std"].astype(np.float32),
+        squared_error=arrays["squared_error"],
+        reconstruction_nats=arrays["reconstruction_nats"],
+        kl_nats=arrays["kl_nats"].astype(np.float32),
+        n_total=int(card["n_images"]),
+        labels=None if labels is None else labels.astype(np.int64),
+        label_names=tuple(card.get("label_names", ())),
+        factors=factors,
+    )
+
+
+def _read_maps(path: Path, card: Mapping[str, Any], codes: Codes) -> dict[str, Projection]:
+    arrays = _read_npz(path, "map.npz", card)
+    maps: dict[str, Projection] = {}
+    for name in sorted((k.removesuffix(".xy") for k in arrays if k.endswith(".xy")), reverse=True):
+        xy = arrays[f"{name}.xy"]
+        if f"{name}.axes" in arrays:
+            maps[name] = LinearProjection(xy, arrays[f"{name}.origin"], arrays[f"{name}.axes"])
+        else:
+            maps[name] = NeighbourProjection(xy, codes.mean)
+    return maps
+
+
+def list_checkpoints(folder: Path) -> list[Listed]:
+    """Every folder below `folder` that has or should have a card, by name.
+
+    A folder whose card is bad is listed with the sentence that says so.
+    """
+    found: list[Listed] = []
+    if not folder.is_dir():
+        return found
+    for path in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        try:
+            found.append(Listed(path, read_card(path)))
+        except CheckpointError as error:
+            if (path / CARD).is_file() or (path / "model.safetensors").is_file():
+                found.append(Listed(path, None, str(error)))
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Versions that matter for making the weights again."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }

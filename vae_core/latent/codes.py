@@ -1,0 +1,88 @@
+"""`Codes`: what a model made of a set of images, as arrays ready for a map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vae_core.data.imageset import Factor, ImageSet
+from vae_core.evaluate.images import score_images
+from vae_core.model import Autoencoder
+
+Floats = NDArray[np.float32]
+MAX_CODES = 10_000
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Posterior and scores of N images; `ids` find the pictures in their source.
+
+    `mean`, `log_std`, `kl_nats` float32 `[N,D]`; `squared_error`, `reconstruction_nats`
+    float32 `[N]`; `split` uint8 `[N]` (0 train, 1 val, 2 test); `n_total` counts the
+    images of the source, of which these are a part.
+    """
+
+    ids: NDArray[np.int64]
+    split: NDArray[np.uint8]
+    mean: Floats
+    log_std: Floats
+    squared_error: Floats
+    reconstruction_nats: Floats
+    kl_nats: Floats
+    n_total: int
+    labels: NDArray[np.int64] | None = None
+    label_names: tuple[str, ...] = ()
+    factors: Mapping[str, Factor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def kl_per_dimension(self) -> Floats:
+        """Average KL of each latent dimension `[D]`, nats."""
+        average: Floats = self.kl_nats.mean(0)
+        return average
+
+    @property
+    def dimension_order(self) -> NDArray[np.int64]:
+        """Latent dimensions by falling KL `[D]`."""
+        return np.argsort(-self.kl_per_dimension, kind="stable").astype(np.int64)
+
+    @property
+    def is_active(self) -> NDArray[np.bool_]:
+        """Dimensions the model uses: variance of the mean > 0.01 (Burda et al. 2015)."""
+        return np.asarray(self.mean.var(0) > 0.01)
+
+
+def held_out_first(images: ImageSet, *, limit: int = MAX_CODES, seed: int = 0) -> ImageSet:
+    """Up to `limit` images: the test split, then val, then train, each in random order."""
+    generator = np.random.default_rng(seed)
+    rows = [generator.permutation(np.flatnonzero(images.split == part)) for part in (2, 1, 0)]
+    return images.take(np.sort(np.concatenate(rows)[:limit]))
+
+
+def encode_set(
+    model: Autoencoder,
+    images: ImageSet,
+    *,
+    n_total: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Codes:
+    """Encode and score every image of a set, in its order."""
+    scores = score_images(model, images.images, progress=progress)
+    return Codes(
+        ids=images.ids,
+        split=images.split,
+        mean=scores.mean,
+        log_std=scores.log_std,
+        squared_error=scores.squared_error,
+        reconstruction_nats=scores.reconstruction_nats,
+        kl_nats=scores.kl_nats,
+        n_total=len(images) if n_total is None else n_total,
+        labels=images.labels,
+        label_names=images.label_names,
+        factors=images.factors,
+    )

@@ -1,0 +1,80 @@
+"""The shape of a network as plain data, and the named presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from vae_core.errors import ConfigError
+from vae_core.types import ImageSpec
+
+Kind = Literal["residual", "mlp", "burgess"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that fixes the network's shape besides image size and latent size.
+
+    `patch`: pixels are folded into channels in patch×patch blocks before the first
+    convolution (space-to-depth). `widths`: channels of each resolution, finest first, or
+    the hidden layers of an `mlp`. `blocks`: residual blocks at each resolution. `mid_width`:
+    channels between the two pixel shuffles that undo a 4×4 patch.
+    """
+
+    kind: Kind
+    patch: int = 1
+    widths: tuple[int, ...] = (64,)
+    blocks: tuple[int, ...] = (1,)
+    mid_width: int = 16
+
+    @property
+    def multiple(self) -> int:
+        """Height and width are padded to a multiple of this many pixels."""
+        if self.kind == "mlp":
+            return 1
+        if self.kind == "burgess":
+            return 1 << len(self.widths)
+        return self.patch << (len(self.widths) - 1)
+
+
+PRESETS: Final = ("auto", "fast", "mlp", "conv-s", "conv-m", "burgess")
+
+
+def _fast(spec: ImageSpec) -> Architecture:
+    side = max(spec.height, spec.width)
+    if side <= 12:
+        return Architecture("residual", patch=1, widths=(32, 64), blocks=(0, 1))
+    if side <= 40:
+        return Architecture("residual", patch=4, widths=(64,), blocks=(1,))
+    widths = [48, 96]
+    while side / (4 * 2 ** (len(widths) - 1)) > 6 and len(widths) < 6:
+        widths.append(128)
+    # Convolutions at the finest grids cost most and give least: blocks sit at the coarsest.
+    blocks = (0,) * (len(widths) - 1) + (1,)
+    return Architecture("residual", patch=4, widths=tuple(widths), blocks=blocks)
+
+
+def _conv(spec: ImageSpec, *, scale: int) -> Architecture:
+    side, widths = max(spec.height, spec.width), [32 * scale, 64 * scale, 128 * scale]
+    while side / 2 ** (len(widths) - 1) > 7 and len(widths) < 6:
+        widths.append(128 * scale)
+    return Architecture("residual", patch=1, widths=tuple(widths), blocks=(1,) * len(widths))
+
+
+def architecture_for(preset: str, spec: ImageSpec) -> Architecture:
+    """The architecture a preset name means for images of this size.
+
+    `auto` = `fast`: space-to-depth and few channels, quick to train and to decode in a
+    browser. `conv-s`/`conv-m`: full-resolution residual nets for a GPU. `mlp`: two tanh
+    layers of 200 (Burda et al. 2015). `burgess`: four strided convolutions of 32 and two
+    dense layers of 256 (Burgess et al. 2018). `ConfigError` for an unknown name.
+    """
+    if preset in ("auto", "fast"):
+        return _fast(spec)
+    if preset == "mlp":
+        return Architecture("mlp", widths=(200, 200))
+    if preset == "burgess":
+        return Architecture("burgess", widths=(32, 32, 32, 32))
+    if preset in ("conv-s", "conv-m"):
+        return _conv(spec, scale=1 if preset == "conv-s" else 2)
+    raise ConfigError(f"Preset '{preset}' is unknown; choose one of {', '.join(PRESETS)}.")

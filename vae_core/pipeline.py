@@ -1,0 +1,173 @@
+"""From a set of images to a finished checkpoint folder: plan, train, encode, map, card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_core.checkpoint import CARD, save_checkpoint, versions
+from vae_core.data.imageset import ImageSet
+from vae_core.errors import ConfigError
+from vae_core.evaluate.bounds import evidence_bounds
+from vae_core.latent.codes import Codes, encode_set, held_out_first
+from vae_core.latent.projection import Projection, fit_pca, fit_umap
+from vae_core.likelihoods import Gaussian
+from vae_core.model import Autoencoder, ModelConfig
+from vae_core.nets import architecture_for
+from vae_core.objectives import build_objective
+from vae_core.objectives.registry import describe_objective
+from vae_core.train.config import TrainConfig
+from vae_core.train.loop import Progress, train
+from vae_core.train.runtime import Runtime
+from vae_core.train.state import Position, has_state, read_note
+
+BOUND_IMAGES = 1_000
+
+
+def suggest_likelihood(images: ImageSet) -> tuple[str, str]:
+    """A likelihood for these images and why: Bernoulli for near-binary grey, else Gaussian."""
+    sample = images.images[:: max(1, len(images) // 500)]
+    extreme = float(((sample < 26) | (sample > 229)).mean())
+    if images.spec.channels == 1 and extreme > 0.8:
+        return "bernoulli", f"{extreme:.0%} of the pixels are nearly black or white"
+    return "gaussian", f"only {extreme:.0%} of the pixels are nearly black or white"
+
+
+def plan_model(images: ImageSet, config: TrainConfig) -> tuple[ModelConfig, list[str]]:
+    """The model for these images and the sentences that explain what was chosen."""
+    name, told = config.likelihood, []
+    if name == "auto":
+        name, why = suggest_likelihood(images)
+        told.append(f"Likelihood: {name} ({why}).")
+    architecture = architecture_for(config.preset, images.spec)
+    told.append(f"Network: {architecture.kind} for {images.spec} images, {config.n_latent}-d code.")
+    return ModelConfig(images.spec, config.n_latent, architecture, name), told
+
+
+def check_folder(folder: Path, *, resume: bool, config: TrainConfig) -> None:
+    """Refuse to overwrite a finished checkpoint or to resume with other options."""
+    if resume and has_state(folder):
+        before = dict(read_note(folder)["config"])
+        now = {
+            k: before.get(k) if k in ("epochs", "minutes", "device") else v
+            for k, v in config.to_json().items()
+        }
+        changed = sorted(k for k, v in now.items() if before.get(k) != v)
+        if changed:
+            raise ConfigError(
+                f"--resume continues a run in '{folder}' whose {', '.join(changed)} differ(s) from "
+                "the options given now; give the same options, or another --out."
+            )
+    elif resume:
+        raise ConfigError(
+            f"--resume was given but '{folder}' holds no interrupted run; leave --resume out."
+        )
+    elif (folder / CARD).exists() or has_state(folder):
+        raise ConfigError(
+            f"'{folder}' already holds a run; add --resume to go on with it, --overwrite to "
+            "replace it, or choose another --out."
+        )
+
+
+def build_maps(codes: Codes, *, seed: int, tell: Callable[[str], None]) -> dict[str, Projection]:
+    """PCA always; UMAP when there are enough codes."""
+    maps: dict[str, Projection] = {"pca": fit_pca(codes.mean)}
+    tell("Arranging the map (UMAP)…")
+    umap = fit_umap(codes.mean, seed=seed)
+    if umap is None:
+        tell(f"Only {len(codes)} images: too few for UMAP, the map shows PCA.")
+    else:
+        maps["umap"] = umap
+    return maps
+
+
+def measure(
+    model: Autoencoder, codes: Codes, images: ImageSet, config: TrainConfig
+) -> dict[str, Any]:
+    """The figures of the card: held-out errors, KL, active units, and the ELBO if there is one."""
+    test = codes.split == 2 if (codes.split == 2).any() else np.ones(len(codes), bool)
+    error = codes.squared_error[test].astype(np.float64)
+    figures: dict[str, Any] = {
+        "n_test_images": int(test.sum()),
+        "squared_error": float(error.mean()),
+        "psnr_db": float((-10 * np.log10(np.maximum(error, 1e-12))).mean()),
+        "kl_nats": float(codes.kl_nats[test].sum(1).mean()),
+        "active_units": int(codes.is_active.sum()),
+    }
+    if isinstance(model.likelihood, Gaussian):
+        figures["sigma"] = model.likelihood.sigma
+    if config.objective != "ae":
+        held_out = images.take(np.flatnonzero(images.split == 2)[:BOUND_IMAGES])
+        bounds = evidence_bounds(model, held_out.images, importance_samples=1, seed=config.seed)
+        figures["elbo_nats"] = bounds.elbo
+    return figures
+
+
+def train_checkpoint(
+    images: ImageSet,
+    folder: Path,
+    *,
+    config: TrainConfig,
+    runtime: Runtime,
+    record: Mapping[str, Any],
+    command: str,
+    title: str = "",
+    resume: bool = False,
+    report: Callable[[Progress], None] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Train, encode the held-out images, make the maps and write the checkpoint.
+
+    `record` says where the images come from, `command` how to do this again. Returns the
+    card's metrics. Errors as in `train`.
+    """
+    model_config, told = plan_model(images, config)
+    for sentence in (runtime.reason, *told):
+        tell(sentence)
+    model, position = train(
+        images, folder, model_config=model_config, config=config, runtime=runtime,
+        resume=resume, report=report,
+    )  # fmt: skip
+    model = model.cpu()
+    tell("Encoding the held-out images…")
+    codes = encode_set(model, held_out_first(images, seed=config.seed), n_total=len(images))
+    maps = build_maps(codes, seed=config.seed, tell=tell)
+    metrics = measure(model, codes, images, config)
+    card = _card(images, config, position, record, metrics, command=command, title=title)
+    save_checkpoint(folder, model, card=card, codes=codes, maps=maps)
+    return metrics
+
+
+def _card(
+    images: ImageSet,
+    config: TrainConfig,
+    position: Position,
+    record: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    *,
+    command: str,
+    title: str,
+) -> dict[str, Any]:
+    objective = build_objective(config.objective, config.objective_options)
+    return {
+        "title": title or f"{images.name} · {config.objective} · {config.n_latent}-d",
+        "command": command,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "data": dict(record),
+        "preprocessing": {
+            "size": [images.spec.height, images.spec.width],
+            "channels": images.spec.channels,
+            "range": "0..255 to 0..1",
+            "fit": "centre crop, Lanczos",
+        },
+        "split": {"seed": config.seed, "test_images": int((images.split == 2).sum())},
+        "objective": describe_objective(config.objective, objective),
+        "training": {**config.to_json(), **asdict(position)},
+        "versions": versions(),
+        "metrics": dict(metrics),
+    }

@@ -1,0 +1,63 @@
+"""`TrainConfig`: every choice of a training run, as plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from vae_core.errors import ConfigError
+
+
+def _help(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A run ends after `epochs`, or after `minutes` when that is given."""
+
+    objective: str = _help("vae", "what is minimised: ae, vae or beta-vae")
+    objective_options: Mapping[str, float] = field(default_factory=dict)
+    n_latent: int = _help(16, "latent dimensions")
+    preset: str = _help("auto", "network: auto, fast, mlp, conv-s, conv-m or burgess")
+    likelihood: str = _help("auto", "auto, bernoulli, bernoulli-continuous or gaussian")
+    epochs: int = _help(20, "passes over the training images")
+    minutes: float | None = _help(None, "stop after this many minutes instead of after epochs")
+    batch_size: int = _help(128, "images per step")
+    learning_rate: float = _help(3e-3, "peak of the one-cycle schedule")
+    seed: int = _help(0, "seed of the weights, the batches and the noise")
+    device: str = _help("auto", "auto, cuda, mps or cpu")
+    precision: str = _help("auto", "auto, float32 or bfloat16")
+
+    def __post_init__(self) -> None:
+        positive = {"latent": self.n_latent, "epochs": self.epochs, "batch-size": self.batch_size}
+        for name, value in positive.items():
+            if value < 1:
+                raise ConfigError(f"--{name} {value} came, expected 1 or more; give a larger one.")
+        if self.minutes is not None and not 0 < self.minutes < 100_000:
+            raise ConfigError(
+                f"--minutes {self.minutes:g} came, expected a positive number of minutes; "
+                "give for example --minutes 5."
+            )
+        if not 0 < self.learning_rate < 1:
+            raise ConfigError(
+                f"--learning-rate {self.learning_rate:g} came, expected a number between "
+                "0 and 1; 0.003 suits most images."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for the card and for the training state."""
+        return asdict(self)
+
+
+def one_cycle(progress: float, *, peak: float, warmup_share: float = 0.1) -> float:
+    """Learning rate at `progress` in [0,1]: linear up to the peak, then cosine to nearly 0.
+
+    Source: Smith & Topin 2017 (arXiv:1708.07120), with a cosine descent.
+    """
+    if progress < warmup_share:
+        return peak * (0.04 + 0.96 * progress / warmup_share)
+    descent = min(1.0, (progress - warmup_share) / (1 - warmup_share))
+    return peak * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * descent)))

@@ -1,0 +1,42 @@
+"""`metrics.jsonl`: one JSON object per line and epoch, appended as the run goes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+Value = float | int | str | list[float]
+
+
+class Journal:
+    """Appends records to `metrics.jsonl` below a folder."""
+
+    def __init__(self, folder: Path, *, fresh: bool) -> None:
+        self.path = folder / "metrics.jsonl"
+        if fresh:
+            self.path.unlink(missing_ok=True)
+
+    def write(self, record: Mapping[str, Value]) -> None:
+        """Append one record; floats that are not finite become text, JSON has none."""
+        clean = {
+            k: str(v) if isinstance(v, float) and not math.isfinite(v) else v
+            for k, v in record.items()
+        }
+        with self.path.open("a", encoding="utf-8") as opened:
+            opened.write(json.dumps(clean) + "\n")
+
+
+def read_journal(folder: Path) -> list[dict[str, Value]]:
+    """All complete records; a line cut short by a crash is left out."""
+    path = folder / "metrics.jsonl"
+    records: list[dict[str, Value]] = []
+    if not path.is_file():
+        return records
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records

@@ -1,0 +1,63 @@
+"""Shapes legend and the small value types everything else passes around.
+
+    B  images in a batch          D  latent dimensions
+    C  channels (1 grey, 3 RGB)   N  images in a set
+    H, W  height and width in pixels
+
+Images are float32 `[B,C,H,W]` in [0,1] inside models and uint8 `[N,C,H,W]` in sets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Channels, height and width of the images a model works on."""
+
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(C, H, W)`."""
+        return (self.channels, self.height, self.width)
+
+    @property
+    def n_values(self) -> int:
+        """Number of values per image, C·H·W."""
+        return self.channels * self.height * self.width
+
+    def __str__(self) -> str:
+        colour = {1: "grey", 3: "RGB"}.get(self.channels, f"{self.channels}-channel")
+        return f"{colour} {self.width}×{self.height}"
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Diagonal Gaussian q(z|x) with `mean` and `log_std`, each float32 `[B,D]`.
+
+    `log_std` is the logarithm of the standard deviation, not of the variance.
+    """
+
+    mean: Tensor
+    log_std: Tensor
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviation `[B,D]`."""
+        return self.log_std.exp()
+
+    def sample(self, *, n: int = 1, generator: torch.Generator | None = None) -> Tensor:
+        """Draw z = mean + exp(log_std)·ε, ε ~ N(0, I); returns `[n,B,D]`.
+
+        Source: Kingma & Welling 2013 (arXiv:1312.6114), section 2.4.
+        """
+        shape = (n, *self.mean.shape)
+        noise = torch.randn(shape, generator=generator, device=self.mean.device)
+        return self.mean + self.std * noise
