@@ -19,7 +19,8 @@ def kl_to_standard_normal(mean: Tensor, log_std: Tensor) -> Tensor:
 
     KL = ½(μ² + σ² − 1 − 2·log σ). Source: Kingma & Welling 2013, appendix B.
     """
-    return 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std)
+    # expm1 keeps KLs below 1e-7 that exp() - 1 would turn into noise of either sign.
+    return 0.5 * (mean.square() + (2 * log_std).expm1() - 2 * log_std)
 
 
 def log_normal(x: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ class Gaussian(nn.Module):
     @property
     def sigma(self) -> float:
         """The learned standard deviation of a pixel."""
-        return math.exp(float(self._log_sigma()))
+        return math.exp(float(self._log_sigma().detach()))
 
 
 LIKELIHOODS: Final = ("bernoulli", "bernoulli-continuous", "gaussian")

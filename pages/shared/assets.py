@@ -30,8 +30,11 @@ def publish(name: str, data: bytes) -> str:
     return f"{URL_PREFIX}/{name}"
 
 
-@lru_cache(maxsize=1)
 def plotly_url() -> str:
     """URL path of the Plotly.js that the installed plotly package carries."""
-    script = files("plotly").joinpath("package_data/plotly.min.js")
-    return publish(f"plotly-{version('plotly')}.min.js", script.read_bytes())
+    return publish(f"plotly-{version('plotly')}.min.js", _plotly_script())
+
+
+@lru_cache(maxsize=1)
+def _plotly_script() -> bytes:
+    return files("plotly").joinpath("package_data/plotly.min.js").read_bytes()

@@ -27,6 +27,7 @@ SOURCES = (
     "common.js",
     "space.js",
     "chart.js",
+    "overlay.js",
     "panel.js",
     "map.js",
     "walk.js",
@@ -56,8 +57,8 @@ def latent_walk(*, data: Mapping[str, Any], key: str) -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=1)
-def bundle_url() -> str:
-    """URL path of the joined scripts and styles."""
+def _bundle() -> tuple[str, bytes]:
+    """Name and content of the joined scripts and styles."""
     parts = [_without_modules((WEB_DIR / name).read_text("utf-8")) for name in SOURCES]
     style = json.dumps((WEB_DIR / "style.css").read_text("utf-8"))
     parts.append(
@@ -66,7 +67,12 @@ def bundle_url() -> str:
         "export const VIEWS = { map: mountMap, walk: mountWalk };\nexport { Decoder };\n"
     )
     script = "\n".join(parts).encode()
-    return publish(f"lx-{hashlib.sha256(script).hexdigest()[:16]}.js", script)
+    return f"lx-{hashlib.sha256(script).hexdigest()[:16]}.js", script
+
+
+def bundle_url() -> str:
+    """URL path of the joined scripts and styles; writes the file again if it was cleaned away."""
+    return publish(*_bundle())
 
 
 def _without_modules(source: str) -> str:
@@ -83,7 +89,7 @@ def _renderer(view: str) -> ComponentRenderer:
 
 def _mount(view: str, message: dict[str, Any], *, key: str, event: str) -> Mapping[str, Any]:
     message |= {"view": view, "bundle": bundle_url()}
-    callbacks = {f"on_{event}_change": _nothing}
+    callbacks: dict[str, Any] = {f"on_{event}_change": _nothing}
     result: Mapping[str, Any] = _renderer(view)(key=key, data=message, **callbacks)
     return result
 

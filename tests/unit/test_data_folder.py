@@ -25,7 +25,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def png(level: int, size: tuple[int, int] = (20, 20), mode: str = "RGB") -> bytes:
-    colour = {"RGB": (level, 255 - level, 90), "L": level}[mode]
+    colour = (level, 255 - level, 90) if mode == "RGB" else level
     stream = BytesIO()
     Image.new(mode, size, colour).save(stream, "PNG")
     return stream.getvalue()
@@ -113,7 +113,7 @@ def test_damaged_zip_is_a_sentence(tmp_path: Path, content: bytes) -> None:
 
 def test_zip_members_that_lead_outside_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
     evil = ["../up.png", "/etc/abs.png", "a/../../b.png", "C:/x.png", "..\\win.png"]
-    path = write_zip(tmp_path / "in" / "a.zip", {}) if (tmp_path / "in").mkdir() else tmp_path
+    (tmp_path / "in").mkdir()
     path = write_zip(tmp_path / "in" / "a.zip", {"ok.png": png(1), **dict.fromkeys(evil, png(2))})
     found = load_folder(path)
     assert len(found) == 1 and {item.path for item in found.skipped} == set(evil)

@@ -27,6 +27,8 @@ from vae_core.types import ImageSpec
 Originals = Callable[[NDArray[np.int64]], NDArray[np.uint8]]
 
 MAX_SIZE = 1024
+N_FACES_DEFAULT = 20_000
+N_SPRITES_DEFAULT = 100_000  # all 737,280 would take 3 GB of memory
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def load_images(
     _check_request(n_images, size, channels)
     request = Request(data_dir, n_images, size, channels, seed, progress, cancelled)
     entry = _find_entry(source)
+    # Each loader may already have obeyed n_images and size; what remains is done here for all.
     whole = entry.load(request) if entry else _load_path(_existing_path(source), request)
     part = whole.take(_draw_part(whole, n_images, seed))
     native = part.spec
@@ -144,6 +147,7 @@ def _existing_path(source: str | Path) -> Path:
     path = Path(source).expanduser()
     if path.exists():
         return path
+    # A bare word is a misspelt name, anything with a slash or an ending a path.
     if isinstance(source, str) and path.name == source and not path.suffix:
         close = difflib.get_close_matches(source.lower(), CATALOGUE, n=1)
         hint = f" (did you mean '{close[0]}'?)" if close else ""
@@ -187,6 +191,7 @@ def _holds_pictures(path: Path) -> bool:
     if path.is_dir():
         return find_idx_files(path) is None
     suffix = path.suffix.lower()
+    # A .npz is a zip too; other archives by content, whatever their ending.
     return suffix == ".zip" or (suffix != ".npz" and zipfile.is_zipfile(path))
 
 
@@ -196,6 +201,7 @@ def _draw_part(whole: ImageSet, n_wanted: int | None, seed: int) -> NDArray[np.i
         return np.arange(len(whole), dtype=np.int64)
     order = np.random.default_rng(seed).permutation(len(whole))
     if n_wanted >= len(SPLITS):
+        # Otherwise 20 images of MNIST might hold no test image and evaluation would fail.
         _, firsts = np.unique(whole.split[order], return_index=True)
         order = np.concatenate([order[firsts], np.delete(order, firsts)])
     return np.sort(order[:n_wanted]).astype(np.int64)
@@ -231,6 +237,7 @@ def _recorded_spec(record: Mapping[str, object]) -> ImageSpec | None:
 
 
 def _path_originals(path: Path, spec: ImageSpec, fingerprint: object) -> Originals | None:
+    # Showing the wrong picture as an original is worse than showing none.
     if not path.exists() or fingerprint is None or _fingerprint(path) != fingerprint:
         return None
     if _holds_pictures(path):
@@ -241,14 +248,16 @@ def _path_originals(path: Path, spec: ImageSpec, fingerprint: object) -> Origina
 
 def _look_up(load: Callable[[], ImageSet]) -> Originals:
     """Originals out of a set that is loaded at the first call; its ids count from 0 in order."""
+    # At the first call only: a page that shows no original should not wait for the data.
     load_once = lru_cache(maxsize=1)(load)
     return lambda ids: np.asarray(load_once().images[ids])
 
 
 def _load_faces(request: Request) -> ImageSet:
+    # Imported late: whoever loads a folder does not pay for the painters.
     from vae_core.data.faces import make_faces
 
-    n = 20_000 if request.n_images is None else request.n_images
+    n = N_FACES_DEFAULT if request.n_images is None else request.n_images
     return make_faces(n, seed=request.seed, progress=request.progress)
 
 
@@ -261,7 +270,8 @@ def _redraw_faces(request: Request) -> Originals:
 def _load_sprites(request: Request) -> ImageSet:
     from vae_core.data.sprites import make_sprites
 
-    return make_sprites(request.n_images, seed=request.seed, progress=request.progress)
+    n = N_SPRITES_DEFAULT if request.n_images is None else request.n_images
+    return make_sprites(n, seed=request.seed, progress=request.progress)
 
 
 def _redraw_sprites(_: Request) -> Originals:
@@ -307,7 +317,7 @@ _ENTRIES = (
     ),
     Entry(
         "sprites",
-        "Simple shapes of every position, size and turn, 64×64, no download",
+        "White squares, ellipses and hearts under five factors, 64×64 grey, no download",
         _load_sprites,
         _redraw_sprites,
     ),

@@ -21,6 +21,7 @@ from vae_core.data.idx import find_idx_files
 from vae_core.data.packed import cache_root
 from vae_core.errors import DataError
 
+# For silence on the line, not for the whole download.
 TIMEOUT_SECONDS = 30
 BLOCK_BYTES = 2**17
 N_ATTEMPTS = 2
@@ -167,6 +168,7 @@ def _download_folder(name: str) -> Path:
 
 def _is_complete(folder: Path) -> bool:
     files = find_idx_files(folder)
+    # Labels and the test set belong to these sets; half of one is not offered as the whole.
     return files is not None and None not in (
         files.train_labels,
         files.test_images,
@@ -194,6 +196,7 @@ def _make_room(to: Path) -> Path:
 def _accept(part: Path, sha256: str, to: Path) -> None:
     found = hash_file(part)
     if found != sha256:
+        # Kept, it would be continued for ever and never come out right.
         part.unlink()
         raise _AttemptFailedError(
             f"the content is another than expected (SHA-256 {found[:12]}…, not {sha256[:12]}…)"
@@ -202,6 +205,7 @@ def _accept(part: Path, sha256: str, to: Path) -> None:
 
 
 def _download(url: str, part: Path, progress: Progress | None) -> None:
+    # urllib would open file: and ftp: addresses as well.
     if not url.startswith(("http://", "https://")):
         raise _AttemptFailedError("the address is no http or https one")
     n_present = part.stat().st_size if part.exists() else 0
@@ -225,6 +229,7 @@ def _download(url: str, part: Path, progress: Progress | None) -> None:
 def _save(
     reply: http.client.HTTPResponse, part: Path, n_present: int, progress: Progress | None
 ) -> None:
+    # A server that knows no ranges answers 200 and sends all of it again.
     resumed = reply.status == 206 and _starts_at(reply, n_present)
     done = n_present if resumed else 0
     length = reply.headers.get("Content-Length", "")
@@ -235,6 +240,7 @@ def _save(
             done += len(block)
             if progress is not None:
                 progress(done, total)
+    # http.client reports an early end as if it were a proper one.
     if total is not None and done < total:
         raise _AttemptFailedError(f"the connection ended after {done:,} of {total:,} bytes")
 

@@ -20,14 +20,18 @@ from vae_core.data.pixels import Fit, looks_grey, open_image, prepare
 from vae_core.errors import DataError
 from vae_core.types import ImageSpec
 
+# The usual layout of published sets; there 'train' is no class of things.
 SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1} | {
     "test": 2,
     "testing": 2,
 }
+# Sizes that halve well for the networks; beyond 64 only when asked, as training gets slow.
 AUTOMATIC_SIZES = (28, 32, 64)
 MAX_KEPT_SIZE = 128
 MAX_SIZE = 1024
+# Below this, decoding takes a second or two and a cache is only clutter.
 PACK_ABOVE = 2_000
+# Sizes need a header only, colour needs the pixels.
 N_SIZE_SAMPLE, N_GREY_SAMPLE = 256, 32
 BLOCK = 128
 
@@ -67,6 +71,7 @@ def load_folder(
             return _report(blocks, len(names), progress, cancelled)
 
         if len(rows) > PACK_ABOVE:
+            # Only the files that are read count: another part of the folder is another entry.
             stamps = [f"{listing.names[row]} {listing.stamps[row]}" for row in rows]
             key = make_key([str(path.resolve()), str(spec.shape), fit, str(invert), *stamps])
             packed = pack_images(key, len(rows), spec=spec, decode=decode)
@@ -89,6 +94,7 @@ def read_images(
             "asked for; it has changed since, so load it anew."
         )
     with open_listing(listing) as read:
+        # Ids count all image files, readable or not, so that a repaired file changes no other id.
         names = [listing.names[i] for i in ids]
         packed = gather_images(len(ids), spec, _decode_blocks(read, names, spec, fit, invert))
     if packed.skipped:
@@ -127,6 +133,7 @@ def _decode_blocks(
     read: Read, names: Sequence[str], spec: ImageSpec, fit: Fit, invert: bool
 ) -> Iterator[Decoded]:
     """In order and block by block, so that a set of any size holds few pictures in flight."""
+    # Threads suffice: Pillow lets go of the interpreter lock while it decodes.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(names), BLOCK):
             block = names[start : start + BLOCK]
@@ -166,6 +173,7 @@ def _choose_spec(
 
 
 def _sample(names: Sequence[str], n: int) -> list[str]:
+    # Evenly over the sorted list, so that every class has its say.
     picks = np.linspace(0, len(names) - 1, min(n, len(names))).astype(int)
     return [names[pick] for pick in picks]
 
@@ -204,6 +212,7 @@ def _build_set(listing: Listing, rows: NDArray[np.int64], packed: Packed, seed: 
             f"{packed.skipped[0].reason}"
         )
     ids = rows[packed.kept]
+    # Over all names, so that labels do not depend on which files were drawn or readable.
     split, classes = _sort_into_classes(listing.names)
     label_names = tuple(sorted(set(classes)))
     number = {name: index for index, name in enumerate(label_names)}
@@ -235,6 +244,7 @@ def _sort_into_classes(
 
 
 def _without_common_start(parents: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    # What the first and last in order share, all between them share.
     first, last = min(parents), max(parents)
     same = (a == b for a, b in zip(first, last, strict=False))
     n_common = next((i for i, equal in enumerate(same) if not equal), min(len(first), len(last)))

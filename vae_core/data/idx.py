@@ -23,9 +23,11 @@ from vae_core.data.imageset import ImageSet, seeded_split
 from vae_core.data.npz import to_image_array, to_labels
 from vae_core.errors import DataError
 
+# The header of a few bytes can declare 2^96 values, so memory is never reserved unseen.
 MAX_BYTES = 16 * 2**30
 N_VAL_IMAGES = 5_000
 
+# Numbers wider than a byte are big-endian in the file.
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -64,10 +66,12 @@ def write_idx(path: Path, array: NDArray[Any]) -> None:
     code = next((c for c, t in _TYPES.items() if t.lstrip(">") == kind), None)
     if code is None or array.ndim > 255:
         raise DataError(f"IDX has no form for {array.dtype} arrays; convert to uint8 first.")
+    # mtime=0 below makes the gzipped file depend on nothing but its content.
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, code, array.ndim, *array.shape)
     content = header + array.astype(_TYPES[code]).tobytes()
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+    # A crash while writing leaves the old file whole.
     part.replace(path)
 
 
@@ -99,6 +103,7 @@ def load_idx_folder(
     the test split; of the others 5,000 (a tenth, if fewer) are dealt to val by `seed`.
     Raises `DataError` when the files are missing, damaged or do not fit together.
     """
+    # None also for a folder that does not exist.
     files = find_idx_files(folder)
     if files is None:
         raise DataError(
@@ -162,6 +167,7 @@ def is_idx(path: Path) -> bool:
 
 def _open(path: Path) -> BinaryIO:
     with path.open("rb") as probe:
+        # By content: browsers like to unpack a .gz and keep its name.
         gzipped = probe.read(2) == _GZIP_MAGIC
     return cast(BinaryIO, gzip.open(path, "rb")) if gzipped else path.open("rb")
 
@@ -173,6 +179,7 @@ def _read_stream(stream: BinaryIO, path: Path) -> NDArray[Any]:
             f"The file '{path}' starts with {magic.hex(' ') or 'nothing'}, expected the magic "
             "number of an IDX file (such as 00 00 08 03); choose another file."
         )
+    # The fourth magic byte counts the dimensions.
     sizes = stream.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise DataError(f"The IDX file '{path}' ends within its header; download it again.")
@@ -192,6 +199,7 @@ def _read_stream(stream: BinaryIO, path: Path) -> NDArray[Any]:
             f"The IDX file '{path}' holds {found} bytes of values, expected {n_bytes:,} for its "
             f"declared shape {shape}; copy or download it again."
         )
+    # astype copies: native byte order, and writable as torch expects.
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
@@ -221,6 +229,7 @@ def _join_labels(
 def _official_split(n_train: int, n_test: int, seed: int) -> NDArray[np.uint8]:
     split = np.zeros(n_train + n_test, np.uint8)
     split[n_train:] = 2
+    # 5,000 of MNIST's 60,000 is the usual number; small sets give a tenth.
     n_val = min(N_VAL_IMAGES, n_train // 10)
     split[np.random.default_rng(seed).permutation(n_train)[:n_val]] = 1
     return split

@@ -16,6 +16,7 @@ from vae_core.data.pixels import FORMATS, MAX_BYTES
 from vae_core.errors import DataError
 
 _SUFFIXES = "png apng jpg jpeg jpe jfif webp gif bmp dib tif tiff ppm pgm pbm pnm"
+# Pictures to a person but not to this program: these are reported, other files ignored.
 _FOREIGN = "heic heif avif svg psd jp2 jxl ico tga raw dng"
 SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
 FOREIGN_SUFFIXES = frozenset(f".{name}" for name in _FOREIGN.split())
@@ -62,6 +63,7 @@ def list_images(path: Path) -> Listing:
         raise DataError(
             f"'{path}' holds no images{first}, expected {FORMATS} files; put some there."
         )
+    # By folder first: a plain sort would put 'a-b/1' before 'a/1'.
     names = tuple(sorted(found, key=lambda name: name.split("/")))
     return Listing(path, zipped, names, tuple(found[n] for n in names), tuple(skipped))
 
@@ -72,6 +74,7 @@ def open_listing(listing: Listing) -> Iterator[Read]:
     if not listing.zipped:
         yield lambda name: listing.root / name
         return
+    # One archive for all threads: ZipFile locks around its reads.
     with zipfile.ZipFile(listing.root) as archive:
         yield archive.read
 
@@ -80,6 +83,7 @@ def _list_folder(root: Path) -> Found:
     found: dict[str, tuple[int, int]] = {}
     skipped: list[Skipped] = []
     for folder, subfolders, files in os.walk(root, onerror=_note_error(skipped)):
+        # In place, which is how os.walk is told not to go down there; it follows no linked folder.
         subfolders[:] = [name for name in subfolders if not _is_junk(name)]
         for file in files:
             path = Path(folder) / file
@@ -113,7 +117,7 @@ def _list_zip(path: Path) -> Found:
             f"{MAX_TOTAL_BYTES // 2**30} GB are accepted; split it."
         )
     for member in members:
-        if not _is_wanted(member.filename, skipped):
+        if not _is_wanted(member.filename.replace("\\", "/"), skipped):
             continue
         refusal = _refuse_member(member)
         if refusal is None:
@@ -124,15 +128,18 @@ def _list_zip(path: Path) -> Found:
 
 
 def _refuse_member(member: zipfile.ZipInfo) -> str | None:
+    # Nothing is ever extracted; a name that leads outside is a sign of malice all the same.
     name = member.filename.replace("\\", "/")
-    if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]:
+    if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
         return "Its name leads out of the archive, which no honest archive needs."
+    # The upper 16 bits hold the Unix mode when a Unix program packed the archive.
     if stat.S_ISLNK(member.external_attr >> 16):
         return "It is a symbolic link, not a file."
     if member.flag_bits & 1:
         return "It is locked with a password; save the archive without one."
     if member.file_size > MAX_BYTES:
         return f"It unpacks to {member.file_size:,} bytes, more than {MAX_BYTES:,}."
+    # Below 3 MB no ratio matters, and a plain drawing may well pack that small.
     if member.file_size > MAX_RATIO * max(member.compress_size, 2**14):
         return f"It unpacks to more than {MAX_RATIO} times its packed size."
     return None

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from vae_core.data.imageset import ImageSet, seeded_split
 from vae_core.errors import DataError
 
+# In order of preference; x_train is Keras's name, arr_0 NumPy's own for a nameless array.
 IMAGE_KEYS = ("images", "x", "x_train", "arr_0", "data")
 LABEL_KEYS = ("labels", "y", "y_train", "arr_1")
+# A zip can promise more than any memory holds; what it declares is checked first.
 MAX_BYTES = 16 * 2**30
 
 
@@ -90,9 +92,11 @@ def _label_name(value: Any) -> str:
 def _read_arrays(path: Path) -> Mapping[str, NDArray[Any]]:
     with _damage_explained(path):
         if path.suffix.lower() == ".npy":
+            # Copy-on-write, so that torch meets a writable array and the file stays as it is.
             return {"images": open_memmap(path, mode="c")}
         _check_declared_size(path)
         with np.load(path, allow_pickle=False) as archive:
+            # Other members are left packed: a file may carry gigabytes that are not asked for.
             wanted = (*IMAGE_KEYS, *LABEL_KEYS, "label_names")
             found: dict[str, NDArray[Any]] = {k: archive[k] for k in wanted if k in archive.files}
             return found or dict.fromkeys(archive.files, np.empty(0))
@@ -127,6 +131,7 @@ def _damage_explained(path: Path) -> Iterator[None]:
 def _channels_first(array: NDArray[Any], what: str) -> NDArray[Any]:
     if array.ndim == 3:
         return array[:, None]
+    # Channels last is asked first: [N,3,32,3] is far likelier three rows than three planes.
     if array.ndim == 4 and array.shape[3] in (1, 3):
         return np.ascontiguousarray(array.transpose(0, 3, 1, 2))
     if array.ndim == 4 and array.shape[1] in (1, 3):
@@ -158,6 +163,7 @@ def _find_labels(
         return None, ()
     values, given = arrays[key], arrays.get("label_names")
     labels, names = to_labels(values, n, f"'{name}'")
+    # Only numbers can point into a list of names; words name themselves.
     if given is None or given.ndim != 1 or values.dtype.kind not in "iu":
         return labels, names
     if int(values.min()) < 0 or int(values.max()) >= len(given):

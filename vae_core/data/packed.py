@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from vae_core.data.imageset import Skipped
 from vae_core.types import ImageSpec
 
+# Raise it whenever the same files would give other pixels; old entries are then not found.
 VERSION = 1
 N_SPOT_CHECKS = 32
 SPOT_BYTES = 64 * 2**10
@@ -52,6 +53,7 @@ def make_key(parts: Iterable[str]) -> str:
     """Name of a cache entry: a hash over everything that decides its content."""
     digest = hashlib.sha256(f"packed {VERSION}\n".encode())
     for part in parts:
+        # With its length before it, no part can pass for two.
         digest.update(f"{len(part)}:{part}\n".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:32]
 
@@ -101,6 +103,7 @@ def _write_entry(
     folder: Path, n: int, spec: ImageSpec, decode: Callable[[], Iterator[Decoded]]
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    # Without meta the entry counts as absent, whatever happens from here on.
     (folder / "meta.json").unlink(missing_ok=True)
     part = folder / f"{uuid.uuid4().hex}.part"
     try:
@@ -108,6 +111,7 @@ def _write_entry(
             kept, skipped = _stream_images(stream, n, spec, decode())
         part.replace(folder / "images.npy")
         _write_meta(folder, part, n, kept, skipped)
+    # Also when the person cancels or presses Ctrl-C: no half gigabyte is left behind.
     except BaseException:
         part.unlink(missing_ok=True)
         if not any(folder.iterdir()):
@@ -146,6 +150,7 @@ def _write_meta(
         "n_bytes": (folder / "images.npy").stat().st_size,
         "spot_checks": _spot_checks(folder / "images.npy"),
     }
+    # Also by way of a temporary file: a half-written meta must not vouch for anything.
     part.write_text(json.dumps(meta), encoding="utf-8")
     part.replace(folder / "meta.json")
 
@@ -157,6 +162,7 @@ def _open_entry(folder: Path, spec: ImageSpec) -> Packed | None:
         sound = meta["n_bytes"] == path.stat().st_size
         if not sound or meta["spot_checks"] != _spot_checks(path):
             return None
+        # Mode c, copy-on-write: torch warns about arrays that it may not write to.
         images = np.load(path, mmap_mode="c", allow_pickle=False)
         kept = np.setdiff1d(np.arange(meta["n_files"]), np.array(meta["dropped"], np.int64))
         skipped = tuple(Skipped(path, reason) for path, reason in meta["skipped"])

@@ -31,10 +31,12 @@ from vae_core.types import ImageSpec
 
 Fit = Literal["crop", "pad", "stretch"]
 
+# Far above any photograph, far below what would fill a small machine when decoded.
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000
 FORMATS = "PNG, JPEG, WEBP, GIF, BMP, TIFF or PPM"
 
+# Two or more bytes that no other format starts with; WEBP has its mark inside, see below.
 _READERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"\x89PNG\r\n\x1a\n", PngImageFile),
     (b"\xff\xd8\xff", JpegImageFile),
@@ -87,12 +89,7 @@ def open_image(source: bytes | Path, *, name: str) -> Image.Image:
 
 
 def prepare(
-    source: bytes | Path,
-    spec: ImageSpec,
-    *,
-    name: str,
-    fit: Fit = "crop",
-    invert: bool = False,
+    source: bytes | Path, spec: ImageSpec, *, name: str, fit: Fit = "crop", invert: bool = False
 ) -> Prepared:
     """Bring a picture of any size and mode to the form `spec` asks for.
 
@@ -204,7 +201,7 @@ def _check_size(size: tuple[int, int], name: str) -> None:
             f"({width * height / 1e6:,.0f} megapixels), at most {MAX_PIXELS // 10**6} megapixels "
             "are accepted; make it smaller first."
         )
-    if width < 1 or height < 1:
+    if min(size) < 1:
         raise DataError(f"The image '{name}' has no pixels ({width}×{height}); choose another.")
 
 
@@ -237,6 +234,7 @@ def _is_animated(image: Image.Image) -> bool:
 def _shrink_while_decoding(image: Image.Image, n_pixels: int) -> None:
     """Decode; a JPEG only as large as needed, which makes a 12-megapixel photo 8 times cheaper."""
     if isinstance(image, JpegImageFile):
+        # libjpeg scales by 1/2, 1/4 or 1/8 within the decoder and never below what is asked.
         image.draft(None, (n_pixels, n_pixels))
     image.load()
 
@@ -251,9 +249,11 @@ def _read_orientation(image: Image.Image) -> int:
 def _to_eight_bit(image: Image.Image, steps: list[str]) -> Image.Image:
     if not (image.mode.startswith("I") or image.mode == "F"):
         return image
-    values = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
+    values: NDArray[np.floating] = np.asarray(image).astype(np.float32)
+    values = np.nan_to_num(values, copy=False, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     sixteen_bit = image.mode.startswith("I;16") or getattr(image, "format", None) == "PPM"
+    # 257 = 65535 / 255: white stays white, where dividing by 256 would dim it.
     if sixteen_bit or (image.mode == "I" and low >= 0 and 255 < high <= 65535):
         steps.append("16-bit grey divided by 257 to 8-bit")
         values = values / 257
@@ -270,6 +270,7 @@ def _flatten(image: Image.Image, steps: list[str]) -> Image.Image:
     if not image.has_transparency_data:
         return image
     steps.append(f"transparent parts ({image.mode}) placed on white")
+    # Before resizing, or colours hidden under transparency would bleed into the edges.
     coloured = image.convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, coloured).convert("L" if _is_grey_mode(image) else "RGB")
@@ -285,22 +286,14 @@ def _set_channels(image: Image.Image, n_channels: int, steps: list[str]) -> Imag
     if n_channels == 1:
         if not _is_grey_mode(image):
             steps.append("colour to grey")
-        return image if image.mode == "L" else _to_rgb(image).convert("L")
+        return image if image.mode == "L" else image.convert("RGB").convert("L")
     if _is_grey_mode(image):
         steps.append("grey repeated in three channels")
-    return _to_rgb(image)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _resize(
-    image: Image.Image,
-    spec: ImageSpec,
-    fit: Fit,
-    shown_size: tuple[int, int],
-    steps: list[str],
+    image: Image.Image, spec: ImageSpec, fit: Fit, shown_size: tuple[int, int], steps: list[str]
 ) -> NDArray[np.uint8]:
     wanted = (spec.width, spec.height)
     same_aspect = shown_size[0] * spec.height == shown_size[1] * spec.width
@@ -322,6 +315,7 @@ def _centre_box(
     size: tuple[int, int], wanted: tuple[int, int], *, corner: bool = False
 ) -> tuple[float, float, float, float]:
     """Largest centred box of the wanted aspect: (left, top, right, bottom), or width, height."""
+    # Fractions of a pixel are kept, so that a reduced JPEG is cut where the full one would be.
     scale = min(size[0] / wanted[0], size[1] / wanted[1])
     width, height = min(size[0], wanted[0] * scale), min(size[1], wanted[1] * scale)
     left, top = (size[0] - width) / 2, (size[1] - height) / 2
@@ -332,6 +326,7 @@ def _pad(image: Image.Image, spec: ImageSpec, steps: list[str]) -> NDArray[np.ui
     scale = min(spec.width / image.width, spec.height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     inner = _to_array(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0))
+    # Black bars on a white drawing would be the strongest feature of the picture.
     border = np.concatenate([inner[:, 0], inner[:, -1], inner[:, :, 0], inner[:, :, -1]], axis=1)
     padded = np.empty(spec.shape, np.uint8)
     padded[:] = np.median(border, axis=1)[:, None, None].round()

@@ -25,14 +25,16 @@ class TrainConfig:
     likelihood: str = _help("auto", "auto, bernoulli, bernoulli-continuous or gaussian")
     epochs: int = _help(20, "passes over the training images")
     minutes: float | None = _help(None, "stop after this many minutes instead of after epochs")
-    batch_size: int = _help(128, "images per step")
+    batch_size: int = _help(0, "images per step; 0 = 128, fewer for small sets")
     learning_rate: float = _help(3e-3, "peak of the one-cycle schedule")
     seed: int = _help(0, "seed of the weights, the batches and the noise")
     device: str = _help("auto", "auto, cuda, mps or cpu")
     precision: str = _help("auto", "auto, float32 or bfloat16")
 
     def __post_init__(self) -> None:
-        positive = {"latent": self.n_latent, "epochs": self.epochs, "batch-size": self.batch_size}
+        positive = {"latent": self.n_latent, "epochs": self.epochs}
+        if self.batch_size:
+            positive["batch-size"] = self.batch_size
         for name, value in positive.items():
             if value < 1:
                 raise ConfigError(f"--{name} {value} came, expected 1 or more; give a larger one.")
@@ -46,6 +48,15 @@ class TrainConfig:
                 f"--learning-rate {self.learning_rate:g} came, expected a number between "
                 "0 and 1; 0.003 suits most images."
             )
+
+    def batch_for(self, n_images: int) -> int:
+        """Images per step for a training set of this size.
+
+        A small set is cut into at least twenty steps per epoch: in a short run the number
+        of updates matters more than their exactness.
+        """
+        wanted = self.batch_size or max(16, min(128, n_images // 20))
+        return min(wanted, n_images)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the card and for the training state."""

@@ -91,13 +91,24 @@ def _start(
     objective: Objective = build_objective(config.objective, config.objective_options)
     fused = runtime.device.type in ("cpu", "cuda")
     optimizer = torch.optim.AdamW(
-        model.parameters(), config.learning_rate, weight_decay=1e-4, fused=fused
+        _parameter_groups(model), config.learning_rate, weight_decay=1e-4, fused=fused
     )
     position = Position()
     best: dict[str, Tensor] = {}
     if resume and has_state(folder):
         position, best = load_state(folder, model=model, optimizer=optimizer)
     return Run(TrainStep(model, objective), optimizer, position, best, folder, config, runtime)
+
+
+def _parameter_groups(model: Autoencoder) -> list[dict[str, Any]]:
+    """The likelihood's σ is one number with a long way to go: it learns ten times faster."""
+    quick = list(model.likelihood.parameters())
+    known = {id(p) for p in quick}
+    rest = [p for p in model.parameters() if id(p) not in known]
+    groups: list[dict[str, Any]] = [{"params": rest, "speed": 1.0}]
+    if quick:
+        groups.append({"params": quick, "speed": 10.0, "weight_decay": 0.0})
+    return groups
 
 
 def _autocast(runtime: Runtime) -> contextlib.AbstractContextManager[Any]:
@@ -128,7 +139,7 @@ def _train_step(run: Run, x: Tensor, learning_rate: float, generator: torch.Gene
     """One update; returns the summed loss of the batch, still on the device."""
     generator.manual_seed(step_seed(run.config.seed, run.position.images_seen))
     for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate
+        group["lr"] = learning_rate * group["speed"]
     step = torch.tensor(float(run.position.step), device=run.runtime.device)
     with _autocast(run.runtime):
         terms = run.step_module(Batch(x, generator), step)
@@ -248,7 +259,8 @@ def _loop(
     report: Callable[[Progress], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> None:
-    config, position, batch_size = run.config, run.position, min(run.config.batch_size, len(feed))
+    config, position = run.config, run.position
+    batch_size = config.batch_for(len(feed))
     n_steps = max(1, len(feed) // batch_size)
     clock = _Clock(run, n_steps * config.epochs)
     generator = torch.Generator(run.runtime.device)

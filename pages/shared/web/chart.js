@@ -61,7 +61,7 @@ export class Chart {
     }
     this.projection = projection;
     this.backdrop = backdrop;
-    const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: false };
+    const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: false, plotGlPixelRatio: Math.min(2, window.devicePixelRatio || 1) };
     await this.Plotly.react(this.gd, this.traces(), this.layout(look), config);
   }
 
@@ -85,9 +85,10 @@ export class Chart {
       const colorscale = VIRIDIS.map((colour, i) => [i / (VIRIDIS.length - 1), colour]);
       return [trace(rows, { color: Float32Array.from(rows, (row) => this.colour.values[row]), cmin, cmax, colorscale, showscale: false })];
     }
-    const groups = this.colour.names.map(() => []);
-    for (const row of rows) groups[this.colour.values[row]]?.push(row);
-    const palette = colours(groups.length);
+    const n_names = this.colour.names.length;
+    const groups = Array.from({ length: n_names + 1 }, () => []);  // the last: values without a name
+    for (const row of rows) groups[Math.min(this.colour.values[row], n_names)].push(row);
+    const palette = [...colours(n_names), "#9a9a9a"];
     return groups.map((picked, i) => trace(picked, { color: palette[i] }));
   }
 
@@ -149,6 +150,18 @@ export class Chart {
     this.gd.querySelector(".nsewdrag").dispatchEvent(press);
   }
 
+  endPan() {
+    document.dispatchEvent(new MouseEvent("mouseup", { bubbles: true, view: window }));
+  }
+
+  /** Zooms so that what is under this pixel of the element stays there. */
+  zoomAt(px, py, factor) {
+    const { x0, x1, y0, y1, toData } = this.view;
+    const [x, y] = toData(px, py);
+    const about = (at, low, high) => [at - (at - low) / factor, at + (high - at) / factor];
+    return this.Plotly.relayout(this.gd, { "xaxis.range": about(x, x0, x1), "yaxis.range": about(y, y0, y1) });
+  }
+
   reset() {
     return this.Plotly.relayout(this.gd, { "xaxis.range": this.ranges.x.slice(), "yaxis.range": this.ranges.y.slice() });
   }
@@ -161,7 +174,7 @@ export class Chart {
   highlight(index) {
     this.highlighted = this.highlighted === index ? null : index;
     const full = this.opacity();
-    const opacity = this.colour.names.map((_, i) => (this.highlighted === null || i === this.highlighted ? full : DIM * full));
+    const opacity = [...this.colour.names, ""].map((_, i) => (this.highlighted === null || i === this.highlighted ? full : DIM * full));
     this.Plotly.restyle(this.gd, { "marker.opacity": opacity });
     return this.highlighted;
   }

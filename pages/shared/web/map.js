@@ -1,12 +1,16 @@
 // The latent map: pick a point or any empty place, see its decoded picture in the same frame.
-import { array, count, decoderFor, el, framed, mount, plotly, settled, signed, snap3, styleForSize, theme } from "./common.js";
+import { array, count, decoderFor, el, framed, mount, plotly, settled, signed, snap3, theme } from "./common.js";
 import { Chart } from "./chart.js";
+import { Overlay } from "./overlay.js";
 import { Panel } from "./panel.js";
 import { codeAt, codeOf, distanceToCodes, pointAt, trustOf, typicalDistance } from "./space.js";
 
 const PICK_PX = 7;
+const TOUCH_PX = 14;
 const KEEP_HOVER_PX = 10;
 const DRAG_PX = 4;
+const ECHO_MS = 10000;
+const ZOOMS = { "+": 1.25, "=": 1.25, "-": 0.8 };
 const DOUBLE_CLICK_MS = 320;
 const KEY_STEP = 0.02;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
@@ -14,7 +18,8 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
 class MapView {
   constructor(host) {
     this.selected = null;
-    this.sent = new Set();
+    this.sent = new Map();
+    this.fingers = new Map();
     this.live = false;
     this.listeners = new AbortController();
     this.buildDom(host);
@@ -23,24 +28,18 @@ class MapView {
     this.place = framed(() => this.placeOverlay());
     this.send = settled((pick) => this.args.setTriggerValue("pick", pick), 120);
     this.readTrust = settled(() => this.updateTrust(), 60);
-    this.fit = framed(() => this.chart?.resize().then(() => this.placeOverlay()));
+    this.fit = framed(() => { if (this.ready && this.gd.offsetParent) this.chart.resize().then(() => this.placeOverlay()); });
     this.observer = new ResizeObserver(() => this.fit());
     this.observer.observe(this.gd);
   }
 
   buildDom(host) {
     this.gd = el("div", { class: "lx-plot", "data-testid": "latent-map", tabindex: "0", role: "application" });
-    this.ring = el("div", { class: "lx-ring", hidden: "" });
-    this.marks = el("div", { class: "lx-marks" });
-    this.overlay = el("div", { class: "lx-overlay" }, this.marks, this.ring);
-    this.thumb = el("canvas", { class: "lx-thumb", width: 1, height: 1 });
-    this.cardTitle = el("strong");
-    this.cardDetail = el("span");
-    this.card = el("div", { class: "lx-card", "aria-hidden": "true", "data-testid": "hover-card" }, this.thumb, el("div", {}, this.cardTitle, this.cardDetail));
+    this.overlay = new Overlay();
     this.notice = el("div", { class: "lx-notice", role: "status" }, el("span", { class: "lx-spinner" }), el("span", { text: "Loading the map" }));
     this.xTitle = el("span", { class: "lx-axis lx-axis-x" });
     this.yTitle = el("span", { class: "lx-axis lx-axis-y" });
-    this.stage = el("div", { class: "lx-stage" }, this.gd, this.overlay, this.xTitle, this.yTitle, this.card, this.notice);
+    this.stage = el("div", { class: "lx-stage" }, this.gd, this.overlay.root, this.xTitle, this.yTitle, this.overlay.card, this.notice);
     this.legend = el("div", { class: "lx-legend", role: "group", "aria-label": "Colours" });
     this.counter = el("span", { class: "lx-count", "data-testid": "point-count" });
     this.panel = new Panel({ onLive: (on) => { this.live = on; if (!on) this.restore(); } });
@@ -57,7 +56,9 @@ class MapView {
     for (const type of ["mousedown", "touchstart"]) on(this.gd, type, (event) => { if (event.isTrusted) event.stopImmediatePropagation(); }, { capture: true });
     on(this.gd, "pointermove", (event) => this.startDrag(event), { capture: true });
     on(window, "pointerup", (event) => this.released(event), { capture: true });
-    on(window, "pointercancel", () => { this.press = null; }, { capture: true });
+    on(window, "pointercancel", (event) => { this.press = null; this.fingers.delete(event.pointerId); }, { capture: true });
+    on(this.gd, "pointerdown", (event) => this.finger(event));
+    on(this.gd, "pointermove", (event) => this.finger(event));
     on(this.gd, "pointermove", (event) => this.onMove(event));
     on(this.gd, "pointerleave", () => { this.onMove.cancel(); this.hideCard(); this.restore(); });
     on(this.gd, "wheel", () => this.hideCard(), { passive: true });
@@ -74,7 +75,7 @@ class MapView {
     const [x, y] = data.projection.axis_labels ?? ["", ""];
     this.xTitle.textContent = x;
     this.yTitle.textContent = y;
-    this.gd.setAttribute("aria-label", `Map of ${count(data.points.n)} codes, ${data.projection.label ?? ""}. Arrow keys move a crosshair and decode that place; Enter picks the nearest point.`);
+    this.gd.setAttribute("aria-label", `Map of ${count(data.points.n)} codes, ${data.projection.label ?? ""}. Arrow keys move a crosshair and decode that place; Enter picks the nearest point; plus, minus and 0 zoom.`);
     const look = theme(this.root), lookKey = JSON.stringify(look);
     const { model, points, projection, colour, hover, backdrop } = data;
     const drawn = JSON.stringify([model, points, projection, colour, hover, backdrop]);
@@ -105,9 +106,9 @@ class MapView {
     this.labels = labels ? { names: labels.names, values: labelValues } : null;
     this.ids = ids;
     this.panel.setModel(decoder);
-    styleForSize(this.thumb, decoder.shape);
+    this.overlay.setModel(decoder);
     this.decoder = decoder;
-    if (!this.chart) this.chart = new Chart(this.gd, Plotly);
+    this.chart ??= new Chart(this.gd, Plotly);
     await this.chart.draw({ xy, colour: colour && { ...colour, values }, projection, backdrop: data.backdrop, look });
     if (mine !== this.drawn) return;
     if (this.chart.n_drawn < points.n) this.counter.textContent += ` (${count(this.chart.n_drawn)} drawn: no WebGL)`;
@@ -146,11 +147,14 @@ class MapView {
 
   /** Takes over Python's selection when it changed, unless it is only the echo of an earlier pick. */
   follow(data) {
-    this.showMarks(data.marks ?? []);
+    this.overlay.setMarks(data.marks ?? []);
+    this.placeOverlay();
     const wanted = selectKey(data.select);
     if (wanted === this.lastSelect) return;
     this.lastSelect = wanted;
-    if (this.sent.delete(wanted) || !data.select || wanted === selectKey(this.selected)) return;
+    const sentAt = this.sent.get(wanted) ?? -Infinity;
+    this.sent.delete(wanted);
+    if (performance.now() - sentAt < ECHO_MS || !data.select || wanted === selectKey(this.selected)) return;
     const { row, x, y } = data.select;
     if (row !== undefined && row !== null && row >= 0 && row < data.points.n) this.choose(this.pointPick(row), false);
     else if (Number.isFinite(x) && Number.isFinite(y)) this.choose(this.placePick(x, y), false);
@@ -180,12 +184,29 @@ class MapView {
 
   startDrag(event) {
     const { press } = this;
+    if (this.live && event.pointerType === "touch") return;
     if (!press || press.dragging || !this.ready || Math.hypot(event.clientX - press.x, event.clientY - press.y) <= DRAG_PX) return;
     press.dragging = true;
     this.chart.startPan(press.x, press.y);
   }
 
+  /** Two fingers zoom about the point between them; a pan that the first one began ends. */
+  finger(event) {
+    const { fingers } = this;
+    if (event.pointerType !== "touch" || !this.ready || (event.type === "pointermove" && !fingers.has(event.pointerId))) return;
+    const spread = () => { const [a, b] = fingers.values(); return Math.hypot(a.x - b.x, a.y - b.y) || 1; };
+    const before = fingers.size === 2 ? spread() : 0;
+    fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    if (fingers.size !== 2) return;
+    if (this.press?.dragging) this.chart.endPan();
+    this.press = null;
+    if (!before) return;
+    const [a, b] = fingers.values(), box = this.gd.getBoundingClientRect();
+    this.chart.zoomAt((a.x + b.x) / 2 - box.left, (a.y + b.y) / 2 - box.top, spread() / before);
+  }
+
   released(event) {
+    this.fingers.delete(event.pointerId);
     const press = this.press;
     this.press = null;
     if (!press || press.dragging || !this.ready || event.button !== 0) return;
@@ -196,7 +217,7 @@ class MapView {
       this.chart.reset();
       return;
     }
-    const row = this.rowAt(event);
+    const row = this.rowAt(event, event.pointerType === "touch" ? TOUCH_PX : PICK_PX);
     const { x, y } = this.toData(event);
     this.choose(row >= 0 ? this.pointPick(row) : this.placePick(x, y), true);
   }
@@ -207,7 +228,7 @@ class MapView {
     this.placeOverlay();
     if (!tell) return;
     const { kind, row, x, y, z } = pick;
-    this.sent.add(selectKey(pick));
+    this.sent.set(selectKey(pick), performance.now());
     this.send({ kind, row, x, y, z: Array.from(z, snap3), ms: snap3(ms), projection: this.projectionId });
   }
 
@@ -247,7 +268,8 @@ class MapView {
 
   // ---- pointer and keyboard -----------------------------------------------------------------------
   moved(event) {
-    if (!this.ready || this.press) return;
+    const finger = this.live && event.pointerType === "touch";  // a finger cannot hover, so it decodes and does not pan
+    if (!this.ready || (this.press && !finger)) return;
     if (this.live || event.shiftKey) {
       const { x, y } = this.toData(event);
       const pick = { ...this.placePick(x, y), kind: "pointer" };
@@ -260,7 +282,7 @@ class MapView {
       return;
     }
     let row = this.rowAt(event);
-    if (row < 0 && this.cardRow >= 0) row = this.rowAt(event, KEEP_HOVER_PX);
+    if (row < 0 && this.overlay.cardRow >= 0) row = this.rowAt(event, KEEP_HOVER_PX);
     if (row < 0) this.hideCard();
     else this.showCard(row, event);
   }
@@ -273,28 +295,21 @@ class MapView {
   }
 
   showCard(row, event) {
-    if (row !== this.cardRow) {
-      this.cardRow = row;
-      this.decoder.paint(this.thumb, codeOf(this.space, row));
-      this.cardTitle.textContent = this.label(row) || "Point";
-      this.cardDetail.textContent = `#${this.ids ? this.ids[row] : row}`;
-    }
-    const box = this.stage.getBoundingClientRect();
-    const x = event.clientX - box.left, y = event.clientY - box.top;
-    const { offsetWidth: w, offsetHeight: h } = this.card;
-    const left = x + 16 + w > box.width ? x - 16 - w : x + 16;
-    const top = Math.min(Math.max(4, y - h / 2), box.height - h - 4);
-    this.card.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
-    this.card.classList.add("lx-on");
+    this.gd.classList.add("lx-over");
+    this.overlay.showCard(row, event, this.stage, ({ thumb, title, detail }) => {
+      this.decoder.paint(thumb, codeOf(this.space, row));
+      title.textContent = this.label(row) || "Point";
+      detail.textContent = `#${this.ids ? this.ids[row] : row}`;
+    });
   }
 
   hideCard() {
-    this.cardRow = -1;
-    this.card.classList.remove("lx-on");
+    this.gd.classList.remove("lx-over");
+    this.overlay.hideCard();
   }
 
   key(event) {
-    if (!this.ready) return;
+    if (!this.ready || event.ctrlKey || event.metaKey || event.altKey) return;
     const view = this.chart.view, at = this.selected;
     const inside = at && at.x >= view.x0 && at.x <= view.x1 && at.y >= view.y0 && at.y <= view.y1;
     const from = inside ? at : { x: (view.x0 + view.x1) / 2, y: (view.y0 + view.y1) / 2 };
@@ -305,40 +320,22 @@ class MapView {
         limit(from.y + dy * KEY_STEP * (view.y1 - view.y0), view.y0, view.y1)), true);
     } else if (event.key === "Enter") {
       this.choose(this.pointPick(pointAt(this.space.xy, from.x, from.y, view.sx, view.sy, 1e9)), true);
-    } else return;
+    } else if (ZOOMS[event.key]) this.chart.zoomAt(...view.toPixel(from.x, from.y), ZOOMS[event.key]);
+    else if (event.key === "0") this.chart.reset();
+    else return;
     event.preventDefault();
   }
 
-  // ---- overlay ------------------------------------------------------------------------------------
-  showMarks(marks) {
-    const key = JSON.stringify(marks);
-    if (key === this.marksKey) return;
-    this.marksKey = key;
-    this.marked = marks;
-    this.marks.replaceChildren(...marks.map(({ text }) => el("div", { class: "lx-mark" }, el("span", { class: "lx-star", text: "\u2605" }), text ? el("span", { class: "lx-mark-text", text }) : null)));
-    this.placeOverlay();
-  }
-
   placeOverlay() {
-    if (!this.ready) return;
-    const { toPixel } = this.chart.view;
-    const put = (node, x, y) => {
-      node.hidden = !Number.isFinite(x);
-      const [px, py] = toPixel(x, y);
-      node.style.transform = `translate(${px}px, ${py}px)`;
-    };
-    if (this.selected) {
-      put(this.ring, this.selected.x, this.selected.y);
-      this.ring.dataset.kind = this.selected.kind;
-    } else this.ring.hidden = true;
-    (this.marked ?? []).forEach(({ x, y }, i) => put(this.marks.children[i], x, y));
+    if (this.ready && this.gd.isConnected) this.overlay.place(this.chart.view, this.selected);
   }
 
   destroy() {
     this.listeners.abort();
     this.observer.disconnect();
-    this.send.cancel();
-    this.readTrust.cancel();
+    this.ready = false;
+    this.drawn = null;
+    for (const late of [this.onMove, this.place, this.fit, this.send, this.readTrust]) late.cancel();
     this.chart?.destroy();
     this.root.remove();
   }

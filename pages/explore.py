@@ -1,0 +1,9 @@
+"""The map of the latent space: click anywhere and see what lives there."""
+
+from pages.shared import cache, explore, frame, state
+
+frame.require()
+checkpoint = cache.open_checkpoint(state.model_name())
+if checkpoint is not None:
+    view = explore.choose_view(checkpoint)
+    explore.map_and_details(checkpoint, view)

@@ -1,0 +1,13 @@
+"""What does the model make of my picture? Upload, see it rebuilt, measured and placed."""
+
+import streamlit as st
+
+from pages.shared import cache, frame, reconstruct, state
+
+frame.require()
+checkpoint = cache.open_checkpoint(state.model_name())
+if checkpoint is not None:
+    st.markdown(f"The model sees **{checkpoint.model.spec}** pictures, whatever you give it.")
+    options = reconstruct.choose_preparation()
+    for item in reconstruct.inputs(checkpoint, options):
+        reconstruct.result(checkpoint, item)

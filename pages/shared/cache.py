@@ -1,0 +1,138 @@
+"""The one place that holds `st.cache_*`: models, originals, published files, pictures."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.shared import payload
+from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
+from vae_core.data.catalogue import find_originals
+from vae_core.errors import ExplorerError
+from vae_core.examine import Examination, decode, examine
+
+ROOT = Path(__file__).resolve().parents[2]
+_frozen = False
+
+
+def _folders() -> list[Path]:
+    """VAE_CHECKPOINTS if set, else checkpoints/ and runs/; then folders given after `--`."""
+    named = os.environ.get("VAE_CHECKPOINTS", "")
+    usual = [Path(name) for name in named.split(os.pathsep) if name]
+    given = [Path(name) for name in sys.argv[1:] if Path(name).is_dir()]
+    return [*(usual or [ROOT / "checkpoints", ROOT / "runs"]), *given]
+
+
+def listed_checkpoints() -> list[Listed]:
+    """All checkpoints of all folders, `faces` first; a folder may be a checkpoint itself."""
+    found: dict[str, Listed] = {}
+    for folder in _folders():
+        inside = (folder / CARD).is_file()
+        for item in list_checkpoints(folder.parent) if inside else list_checkpoints(folder):
+            if not inside or item.path == folder:
+                found.setdefault(item.path.name, item)
+    return sorted(found.values(), key=lambda item: (item.path.name != "faces", item.path.name))
+
+
+def open_checkpoint(name: str | None) -> Checkpoint | None:
+    """The checkpoint called `name`, loaded once; shows a sentence and gives None if it fails."""
+    paths = {item.path.name: item.path for item in listed_checkpoints() if item.card is not None}
+    if name is None or name not in paths:
+        st.info(
+            "There is no model to explore yet. Train one with "
+            "`python -m vae_core train --data faces --out checkpoints/faces --minutes 5` "
+            "and reload this page."
+        )
+        return None
+    try:
+        return _load(str(paths[name]), (paths[name] / CARD).stat().st_mtime_ns)
+    except ExplorerError as error:
+        st.error(str(error))
+        return None
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the model…")
+def _load(path: str, _card_time: int) -> Checkpoint:
+    checkpoint = load_checkpoint(path)
+    # Codes and maps are read here, so that a damaged file is told before anything is drawn.
+    _ = checkpoint.maps
+    return checkpoint
+
+
+def _hash_checkpoint(checkpoint: Checkpoint) -> str:
+    return str(checkpoint.card["files"])
+
+
+_BY_CHECKPOINT = {Checkpoint: _hash_checkpoint}
+
+
+@st.cache_resource(max_entries=6, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def originals(
+    checkpoint: Checkpoint,
+) -> Callable[[NDArray[np.int64]], NDArray[np.uint8]] | None:
+    """Finds original pictures by id, or None when they are not on this machine."""
+    return find_originals(checkpoint.card["data"])
+
+
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def originals_of(checkpoint: Checkpoint, rows: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Original pictures uint8 `[n,C,H,W]` of these rows of the codes, or None."""
+    find = originals(checkpoint)
+    if find is None:
+        return None
+    try:
+        return find(checkpoint.codes.ids[list(rows)])
+    except ExplorerError:
+        return None
+
+
+@st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def examination(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examination:
+    """`vae_core.examine.examine`, remembered."""
+    return examine(checkpoint, pixels)
+
+
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def decoded(checkpoint: Checkpoint, codes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Images float32 `[B,C,H,W]` of codes `[B,D]`, remembered."""
+    return decode(checkpoint, codes)
+
+
+@st.cache_resource(max_entries=100, show_spinner="Preparing the map…", hash_funcs=_BY_CHECKPOINT)
+def map_data(checkpoint: Checkpoint, projection: str, colour: str) -> dict[str, Any]:
+    """The static part of the map element's data; files are published once."""
+    return payload.map_data(checkpoint, projection, colour)
+
+
+@st.cache_resource(max_entries=20, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def walk_data(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The static part of the walk element's data."""
+    return payload.walk_data(checkpoint)
+
+
+def settle_memory() -> None:
+    """Once: take all that is loaded out of the garbage collector's sight.
+
+    Streamlit collects garbage after every run; walking over torch's objects each time
+    costs more than the run itself.
+    """
+    global _frozen
+    if not _frozen:
+        _frozen = True
+        gc.collect()
+        gc.freeze()
+
+
+def sample_rows(checkpoint: Checkpoint, *, n: int, seed: int) -> Sequence[int]:
+    """n random rows of the codes, the same for the same seed."""
+    generator = np.random.default_rng(seed)
+    n_codes = len(checkpoint.codes)
+    return [int(row) for row in generator.choice(n_codes, min(n, n_codes), replace=False)]

@@ -1,0 +1,188 @@
+"""The parts of the Explore page: what to show, the map, and what was picked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.shared import cache, figures, payload, show, state
+from pages.shared.components import latent_map
+from vae_core.checkpoint import Checkpoint
+from vae_core.examine import nearest_codes, snap
+
+_MAP_NAMES = {"umap": "UMAP", "pca": "PCA", "0,1": "latent plane", "dimensions": "two dimensions"}
+
+
+@dataclass(frozen=True)
+class View:
+    """Which map, coloured by what."""
+
+    projection: str
+    colour: str
+
+
+def choose_view(checkpoint: Checkpoint) -> View:
+    """The controls above the map; what they say goes into the URL."""
+    asked, choices = state.url_at_start(), payload.projection_choices(checkpoint)
+    wanted = asked.get("map", "")
+    pair = payload.parse_plane(wanted) if payload.is_projection(checkpoint, wanted) else None
+    start = "dimensions" if pair and wanted not in choices else wanted
+    colours = payload.colour_choices(checkpoint)
+    columns = st.columns([2, 2, 3], vertical_alignment="bottom")
+    projection = columns[0].selectbox(
+        "Map",
+        choices,
+        index=choices.index(start) if start in choices else 0,
+        format_func=lambda name: _MAP_NAMES.get(name, name),
+        key=f"map_{checkpoint.key}",
+        help="UMAP keeps neighbours together; PCA is the flattest view; or any two dimensions.",
+    )
+    colour = columns[1].selectbox(
+        "Colour by",
+        colours,
+        index=colours.index(asked["colour"]) if asked.get("colour") in colours else 0,
+        format_func=lambda name: name.replace("_", " "),
+        key=f"colour_{checkpoint.key}",
+    )
+    if projection == "dimensions":
+        projection = _choose_plane(checkpoint, pair, columns[2])
+    state.put_in_url(map=projection, colour=colour)
+    return View(projection, colour)
+
+
+def _choose_plane(checkpoint: Checkpoint, pair: tuple[int, int] | None, column: Any) -> str:
+    order = [int(dim) for dim in checkpoint.codes.dimension_order]
+    if len(order) < 2:
+        return "pca"
+    first, second = pair or (order[0], order[1])
+    with column:
+        left, right = st.columns(2)
+    x = left.selectbox("x", order, order.index(first), format_func="z{}".format, key="plane_x")
+    rest = [dim for dim in order if dim != x]
+    at = rest.index(second) if second in rest else 0
+    y = right.selectbox("y", rest, at, format_func="z{}".format, key=f"plane_y_{x}")
+    return f"{x},{y}"
+
+
+@st.fragment
+def map_and_details(checkpoint: Checkpoint, view: View) -> None:
+    """The map and, below it, what is known of the picked spot. Reruns alone on each click."""
+    data = dict(cache.map_data(checkpoint, view.projection, view.colour))
+    data["select"] = _asked_selection(checkpoint)
+    pick = latent_map(data=data, key="explore_map")
+    if pick is None:
+        pick = _pick_from_link(checkpoint, view, data["select"])
+    if pick is None:
+        st.caption("Click a point to see its picture, its posterior and its neighbours.")
+        return
+    _remember(pick)
+    _details(checkpoint, pick)
+
+
+def _asked_selection(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """The point or place a link names, if it exists here."""
+    asked = state.url_at_start()
+    row = asked.get("point", "")
+    if row.isdigit() and int(row) < len(checkpoint.codes):
+        return {"row": int(row)}
+    place = state.code_from_text(asked.get("at", ""), n_latent=2)
+    return None if place is None else {"x": float(place[0]), "y": float(place[1])}
+
+
+def _pick_from_link(
+    checkpoint: Checkpoint, view: View, selection: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """What the map would report had the link's spot been clicked."""
+    if selection is None:
+        return None
+    if "row" in selection:
+        z = checkpoint.codes.mean[selection["row"]]
+        return {"kind": "point", "row": selection["row"], "z": z.tolist()}
+    place = np.array([[selection["x"], selection["y"]]], np.float32)
+    z = payload.projection_of(checkpoint, view.projection).inverse(place)[0]
+    return {"kind": "place", **selection, "z": z.tolist()}
+
+
+def _remember(pick: dict[str, Any]) -> None:
+    if pick["kind"] == "point":
+        state.put_in_url(point=str(pick["row"]), at=None)
+    else:
+        state.put_in_url(point=None, at=f"{pick['x']:.4f},{pick['y']:.4f}")
+
+
+def _details(checkpoint: Checkpoint, pick: dict[str, Any]) -> None:
+    z = snap(np.array(pick["z"], np.float32))
+    if pick["kind"] == "point":
+        row = min(int(pick["row"]), len(checkpoint.codes) - 1)
+        source = f"point {checkpoint.codes.ids[row]}"
+        _point(checkpoint, row)
+    else:
+        row, source = None, "a spot on the map"
+        st.subheader("An empty spot")
+        st.caption("No image lies here; the picture is decoded from the code of this place.")
+    if st.button("Walk from here", icon=":material/tune:", key="walk_from_here"):
+        state.keep_code(z, source=source)
+        st.switch_page("pages/walk.py")
+    _neighbours(checkpoint, z, row)
+
+
+def _point(checkpoint: Checkpoint, row: int) -> None:
+    codes = checkpoint.codes
+    st.subheader(f"Image {codes.ids[row]}")
+    st.caption(_facts(checkpoint, row))
+    found = cache.originals_of(checkpoint, (row,))
+    rebuilt = cache.decoded(checkpoint, codes.mean[row : row + 1])[0]
+    left, right = st.columns([2, 3])
+    with left:
+        if found is None:
+            show.pictures([(rebuilt, "reconstruction")], width=150)
+            st.caption(
+                f"The original is not shown: the data set '{checkpoint.card['data']['source']}' "
+                "is not on this machine (or has changed). Set VAE_DATA_DIR to where it lies."
+            )
+        else:
+            show.pictures([(found[0], "original"), (rebuilt, "reconstruction")], width=150)
+        error, kl = codes.squared_error[row], float(codes.kl_nats[row].sum())
+        more_error = float((codes.squared_error < error).mean())
+        more_kl = float((codes.kl_nats.sum(1) < kl).mean())
+        st.caption(
+            f"Squared error {error:.4f}, {show.share_in_words(more_error)} · "
+            f"KL {kl:.1f} nats, {show.share_in_words(more_kl)}"
+        )
+    with right:
+        figure = figures.posterior_figure(
+            codes.mean[row], np.exp(codes.log_std[row]), codes.dimension_order
+        )
+        st.plotly_chart(figure, key="posterior", config={"displayModeBar": False})
+
+
+def _facts(checkpoint: Checkpoint, row: int) -> str:
+    codes = checkpoint.codes
+    facts = []
+    if codes.labels is not None:
+        label = int(codes.labels[row])
+        name = codes.label_names[label] if label < len(codes.label_names) else str(label)
+        facts.append(f"label {name}")
+    for name, factor in codes.factors.items():
+        value = factor.values[row]
+        text = factor.categories[int(value)] if factor.categories else f"{value:.2f}"
+        facts.append(f"{name.replace('_', ' ')} {text}")
+    facts.append(("training image", "validation image", "test image")[int(codes.split[row])])
+    return " · ".join(facts)
+
+
+def _neighbours(checkpoint: Checkpoint, z: NDArray[np.float32], row: int | None) -> None:
+    rows, distances = nearest_codes(checkpoint, z, without_row=row)
+    found = cache.originals_of(checkpoint, tuple(int(r) for r in rows))
+    images = cache.decoded(checkpoint, checkpoint.codes.mean[rows]) if found is None else found
+    kind = "decoded from their codes" if found is None else "originals"
+    st.markdown(f"**The {len(rows)} nearest images in the {len(z)}-d latent space** ({kind}; number and distance below)")
+    captions = [
+        f"{checkpoint.codes.ids[r]} · {distance:.2f}"
+        for r, distance in zip(rows, distances, strict=True)
+    ]
+    show.pictures(list(zip(images, captions, strict=True)), width=88)

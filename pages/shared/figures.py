@@ -1,0 +1,55 @@
+"""Plotly figures of one posterior and of one value among many."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+_ACCENT, _QUIET, _MARK = "#4c6ef5", "rgba(128,128,140,.45)", "#e8590c"
+
+
+def _frame(figure: go.Figure, *, height: int) -> go.Figure:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        showlegend=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    return figure
+
+
+def posterior_figure(mean: Floats, std: Floats, order: NDArray[np.int64]) -> go.Figure:
+    """Mean ± one standard deviation of each dimension, over the prior's ±1 and ±2 bands."""
+    names = [f"z{dim}" for dim in order]
+    figure = go.Figure()
+    for reach, opacity in ((2, 0.10), (1, 0.16)):
+        figure.add_hrect(-reach, reach, fillcolor="#8890a8", opacity=opacity, line_width=0)
+    figure.add_scatter(
+        x=names,
+        y=mean[order],
+        error_y={"type": "data", "array": std[order], "thickness": 2, "width": 3},
+        mode="markers",
+        marker={"size": 8, "color": _ACCENT},
+        hovertemplate="%{x}: %{y:.2f} ± %{error_y.array:.2f}<extra></extra>",
+    )
+    figure.update_yaxes(title="μ ± σ", zeroline=True)
+    return _frame(figure, height=260)
+
+
+def among_figure(values: Floats, value: float, *, title: str) -> go.Figure:
+    """A histogram of the held-out values with one value marked."""
+    top = float(max(np.quantile(values, 0.995), value * 1.05))
+    figure = go.Figure()
+    figure.add_histogram(
+        x=values[values <= top],
+        nbinsx=60,
+        marker_color=_QUIET,
+        hovertemplate="%{x}: %{y} images<extra></extra>",
+    )
+    figure.add_vline(value, line_color=_MARK, line_width=3)
+    figure.update_xaxes(title=title)
+    figure.update_yaxes(visible=False)
+    return _frame(figure, height=170)

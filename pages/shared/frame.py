@@ -1,0 +1,56 @@
+"""The navigation, shared by `app.py` and by a page that was opened without it.
+
+Streamlit takes a folder called pages/ for its older kind of app until `st.navigation` has
+run once. On a fresh server a deep link therefore runs the page's script alone; `require`
+notices, announces the real navigation and starts over, this time through `app.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+_FOLDER = Path(__file__).resolve().parents[1]
+_HERE = "frame_is_here"
+_PAGES = (
+    ("home", "Home", ":material/home:"),
+    ("explore", "Explore", ":material/map:"),
+    ("walk", "Walk", ":material/tune:"),
+    ("reconstruct", "Reconstruct", ":material/compare:"),
+)
+
+
+def navigation() -> Page:
+    """The page the visitor asked for, with the menu at the top."""
+    pages = [
+        st.Page(
+            _FOLDER / f"{name}.py",
+            title=title,
+            icon=icon,
+            url_path=name,
+            default=name == "home",
+        )
+        for name, title, icon in _PAGES
+    ]
+    st.session_state[_HERE] = True
+    return st.navigation(pages, position="top")
+
+
+def require() -> None:
+    """Start over through `app.py` when this page was run without it."""
+    if _HERE not in st.session_state:
+        navigation()
+        st.rerun()
+
+
+_STYLE = """<style>
+.stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 3rem; max-width: 1500px}
+@media (min-width: 900px) {.stMainBlockContainer {padding-left: 2.5rem; padding-right: 2.5rem}}
+</style>"""
+
+
+def tighten() -> None:
+    """Less empty space around the pages than Streamlit leaves by itself."""
+    st.html(_STYLE)

@@ -1,0 +1,206 @@
+"""From a checkpoint to what the browser elements need: files published once, small JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64encode
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pages.shared.assets import publish
+from vae_core.checkpoint import Checkpoint
+from vae_core.examine import manifold
+from vae_core.grid import picture_grid
+from vae_core.latent.projection import LinearProjection, Projection, plane
+from vae_core.portable import decoder_program
+
+MANIFOLD_SIDE = 24
+ERROR, KL, LABEL, SPLIT = "reconstruction error", "KL", "label", "split"
+
+
+def _publish(name: str, data: bytes, suffix: str) -> str:
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    return publish(f"{name}-{digest}.{suffix}", data)
+
+
+def _publish_array(name: str, array: NDArray[Any], kind: str) -> str:
+    return _publish(name, np.ascontiguousarray(array, np.dtype(kind)).tobytes(), "bin")
+
+
+def model_part(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The decoder as a program the browser runs."""
+    program = decoder_program(checkpoint.model)
+    weights = program.weights.astype("<f4").tobytes()
+    return {
+        "key": checkpoint.key,
+        "decoder_json": _publish("decoder", json.dumps(program.header).encode(), "json"),
+        "decoder_bin": _publish("decoder", weights, "bin"),
+        "shape": program.header["shape"],
+    }
+
+
+def projection_choices(checkpoint: Checkpoint) -> list[str]:
+    """Names of the maps: the latent plane first where there is one, then UMAP, PCA."""
+    stored = list(checkpoint.maps)
+    return ["0,1", *stored] if checkpoint.model.n_latent == 2 else [*stored, "dimensions"]
+
+
+def parse_plane(name: str) -> tuple[int, int] | None:
+    """ "3,7" → (3, 7); None for anything else."""
+    parts = name.split(",")
+    if len(parts) == 2 and all(part.isdigit() for part in parts):
+        return int(parts[0]), int(parts[1])
+    return None
+
+
+def projection_of(checkpoint: Checkpoint, name: str) -> Projection:
+    """The map called `name`: a stored one or a pair of dimensions such as "3,7"."""
+    pair = parse_plane(name)
+    if pair is not None:
+        return plane(checkpoint.codes.mean, *pair)
+    return checkpoint.maps[name]
+
+
+def is_projection(checkpoint: Checkpoint, name: str) -> bool:
+    """Whether `name` (from a link, say) is a map of this checkpoint."""
+    pair, n_latent = parse_plane(name), checkpoint.model.n_latent
+    if pair is not None:
+        return pair[0] != pair[1] and max(pair) < n_latent
+    return name in checkpoint.maps
+
+
+def projection_part(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
+    """Where the points lie and how a spot becomes a code."""
+    projection, pair = projection_of(checkpoint, name), parse_plane(name)
+    axes = {"umap": ["UMAP 1", "UMAP 2"], "pca": ["PC 1", "PC 2"]}.get(name, ["", ""])
+    inverse: dict[str, Any] = {"kind": "neighbours", "k": 8, "power": 2}
+    if isinstance(projection, LinearProjection):
+        inverse = {
+            "kind": "linear",
+            "origin": projection.origin.tolist(),
+            "x_axis": projection.axes[0].tolist(),
+            "y_axis": projection.axes[1].tolist(),
+        }
+    return {
+        "id": name,
+        "label": name.upper() if pair is None else f"dimensions {pair[0]} and {pair[1]}",
+        "axis_labels": axes if pair is None else [f"z{pair[0]}", f"z{pair[1]}"],
+        "xy": _publish_array("xy", projection.xy, "<f4"),
+        "inverse": inverse,
+    }
+
+
+def colour_choices(checkpoint: Checkpoint) -> list[str]:
+    """What points can be coloured by."""
+    codes = checkpoint.codes
+    labels = [LABEL] if codes.labels is not None and LABEL not in codes.factors else []
+    splits = [SPLIT] if len(np.unique(codes.split)) > 1 else []
+    return [*labels, *codes.factors, ERROR, KL, *splits]
+
+
+def _categories(label: str, names: list[str], values: NDArray[Any]) -> dict[str, Any]:
+    url = _publish_array("colour", values, "|u1")
+    return {"label": label, "kind": "categories", "names": names, "values": url}
+
+
+def _continuous(label: str, values: NDArray[Any]) -> dict[str, Any]:
+    url = _publish_array("colour", values, "<f4")
+    return {"label": label, "kind": "continuous", "values": url}
+
+
+def colour_part(checkpoint: Checkpoint, name: str) -> dict[str, Any] | None:
+    """Colours of the points; None for a name that is not among the choices."""
+    codes = checkpoint.codes
+    if name == ERROR:
+        return _continuous("√ squared error", np.sqrt(codes.squared_error))
+    if name == KL:
+        return _continuous("KL (nats)", codes.kl_nats.sum(1))
+    if name == SPLIT:
+        return _categories("split", ["train", "validation", "test"], codes.split)
+    factor = codes.factors.get(name)
+    if factor is not None and factor.categories:
+        return _categories(_words(name), list(factor.categories), factor.values)
+    if factor is not None:
+        return _continuous(_words(name), factor.values)
+    if name == LABEL and codes.labels is not None:
+        return _label_part(checkpoint)
+    return None
+
+
+def _label_part(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Labels as categories; beyond 255 of them the rest share one colour."""
+    codes = checkpoint.codes
+    assert codes.labels is not None
+    names = list(codes.label_names) or [str(i) for i in range(int(codes.labels.max()) + 1)]
+    if len(names) > 255:
+        names = [*names[:254], f"{len(names) - 254} more"]
+    return _categories("label", names, np.minimum(codes.labels, len(names) - 1))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _backdrop(checkpoint: Checkpoint, projection: Projection) -> dict[str, Any]:
+    """The decoded plane behind the points of a 2-D model."""
+    low, high = projection.xy.min(0), projection.xy.max(0)
+    margin = 0.03 * (high - low)
+    (x0, y0), (x1, y1) = (low - margin).tolist(), (high + margin).tolist()
+    images = manifold(checkpoint, reach=(x0, x1, y0, y1), n=MANIFOLD_SIDE)
+    buffer = BytesIO()
+    picture_grid(images, n_columns=MANIFOLD_SIDE).save(buffer, "PNG", optimize=True)
+    url = "data:image/png;base64," + b64encode(buffer.getvalue()).decode()
+    return {"url": url, "x0": x0, "x1": x1, "y0": y0, "y1": y1}
+
+
+def map_data(checkpoint: Checkpoint, projection: str, colour: str) -> dict[str, Any]:
+    """All of the map's data that does not depend on the visitor."""
+    codes = checkpoint.codes
+    label = colour_part(checkpoint, LABEL) if codes.labels is not None else None
+    on_plane = checkpoint.model.n_latent == 2 and projection == "0,1"
+    shown = projection_of(checkpoint, projection)
+    return {
+        "model": model_part(checkpoint),
+        "points": {
+            "n": len(codes),
+            "n_total": codes.n_total,
+            "d": checkpoint.model.n_latent,
+            "codes": _publish_array("codes", codes.mean, "<f4"),
+        },
+        "projection": projection_part(checkpoint, projection),
+        "colour": colour_part(checkpoint, colour),
+        "hover": {
+            "labels": label and {"names": label["names"], "values": label["values"]},
+            "ids": _publish_array("ids", codes.ids, "<i4"),
+        },
+        "backdrop": _backdrop(checkpoint, shown) if on_plane else None,
+        "marks": [],
+        "select": None,
+    }
+
+
+def walk_data(checkpoint: Checkpoint) -> dict[str, Any]:
+    """All of the walk's data that does not depend on the visitor."""
+    codes = checkpoint.codes
+    mean, std = codes.mean.mean(0), codes.mean.std(0)
+    order, kl = codes.dimension_order, codes.kl_per_dimension
+    active = [int(d) for d in order if codes.is_active[d]]
+    idle = [int(d) for d in order if not codes.is_active[d]]
+
+    def row(dim: int) -> dict[str, Any]:
+        # Three standard deviations of the codes, and never less than the prior's bulk.
+        reach = max(3 * float(std[dim]), 2.0)
+        low, high = float(mean[dim]) - reach, float(mean[dim]) + reach
+        return {"dim": dim, "kl": float(kl[dim]), "low": low, "high": high, "name": None}
+
+    return {
+        "model": model_part(checkpoint),
+        "dims": [row(dim) for dim in [*active, *idle]],
+        "n_live": len(active),
+        "mean": mean.tolist(),
+        "random": {"mean": mean.tolist(), "std": std.tolist()},
+    }

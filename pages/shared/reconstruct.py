@@ -1,0 +1,145 @@
+"""The parts of the Reconstruct page: inputs, preparation, and one result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.shared import cache, figures, payload, pick, show, state
+from pages.shared.components import latent_map
+from pages.shared.tags import tag
+from vae_core.checkpoint import Checkpoint
+from vae_core.examine import Examination
+
+Fit = Literal["crop", "pad", "stretch"]
+IMAGES_SHOWN = 24
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an upload is made to fit."""
+
+    fit: Fit
+    invert: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """A picture ready for the model: `pixels` uint8 `[C,H,W]`, and how it became so."""
+
+    name: str
+    pixels: NDArray[np.uint8]
+    steps: tuple[str, ...]
+
+
+def choose_preparation() -> Options:
+    """Crop, pad or stretch; and invert."""
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    fit = left.segmented_control(
+        "Make it fit by", ["crop", "pad", "stretch"], default="crop", key="fit", required=True
+    )
+    return Options(fit or "crop", right.toggle("Invert brightness", key="invert"))
+
+
+def inputs(checkpoint: Checkpoint, options: Options) -> list[Item]:
+    """Uploads, or a sample of the model's own data; bad files are told one by one."""
+    with st.container(key="upload_box"):
+        files = st.file_uploader(
+            "Drop one or many pictures (PNG, JPEG, WebP, GIF, BMP, TIFF)",
+            accept_multiple_files=True,
+            key="uploads",
+        )
+    tag(selector=".st-key-upload_box", testid="upload")
+    if not files:
+        return _sample(checkpoint)
+    items: list[Item] = []
+    for file in files[:IMAGES_SHOWN]:
+        prepared, problem = pick.prepare_upload(
+            file.getvalue(), checkpoint.model.spec, name=file.name, options=options
+        )
+        if prepared is None:
+            st.error(problem)
+        else:
+            items.append(Item(file.name, prepared.pixels, prepared.steps))
+    if len(files) > IMAGES_SHOWN:
+        st.warning(
+            f"{len(files)} files came, the first {IMAGES_SHOWN} are shown; use "
+            "`python -m vae_core reconstruct` for many."
+        )
+    return items
+
+
+def _sample(checkpoint: Checkpoint) -> list[Item]:
+    """A held-out picture, or one drawn from the prior where the data are not at hand."""
+    st.caption("No picture at hand? Take one the model was not trained on:")
+    if st.button("Another sample", icon=":material/casino:", key="another_sample"):
+        st.session_state["sample_seed"] = st.session_state.get("sample_seed", 0) + 1
+    seed = int(st.session_state.get("sample_seed", 0))
+    row = cache.sample_rows(checkpoint, n=1, seed=seed)[0]
+    found = cache.originals_of(checkpoint, (row,))
+    if found is not None:
+        name = f"held-out image {checkpoint.codes.ids[row]}"
+        return [Item(name, found[0], ("taken as it is from the data set",))]
+    z = np.random.default_rng(seed).standard_normal((1, checkpoint.model.n_latent))
+    drawn = cache.decoded(checkpoint, z.astype(np.float32))[0]
+    pixels = np.rint(drawn * 255).astype(np.uint8)
+    return [
+        Item(
+            "a picture drawn from the prior",
+            pixels,
+            ("the data set is not on this machine, so the model drew this picture itself",),
+        )
+    ]
+
+
+def result(checkpoint: Checkpoint, item: Item) -> None:
+    """All that is known of one picture."""
+    seen = cache.examination(checkpoint, item.pixels)
+    with st.container(border=True):
+        st.subheader(item.name)
+        st.caption(" → ".join(item.steps))
+        show.pictures(
+            [
+                (seen.seen, "what the model sees"),
+                (seen.rebuilt, "reconstruction"),
+                (show.heat(seen.difference), "difference ×3"),
+            ],
+            width=200,
+            testids=("original-image", "reconstructed-image", "difference-image"),
+        )
+        _measures(checkpoint, seen, item.name)
+        _place(checkpoint, seen, item.name)
+
+
+def _measures(checkpoint: Checkpoint, seen: Examination, name: str) -> None:
+    codes = checkpoint.codes
+    left, middle, right = st.columns([4, 3, 3])
+    figure = figures.posterior_figure(seen.mean, seen.std, codes.dimension_order)
+    left.markdown("**Posterior** μ ± σ per dimension, over the prior")
+    left.plotly_chart(figure, key=f"posterior_{name}", config={"displayModeBar": False})
+    kl = float(seen.kl_nats.sum())
+    middle.metric("Squared error", f"{seen.squared_error:.4f}")
+    middle.caption(f"{show.share_in_words(seen.error_share)}")
+    error_figure = figures.among_figure(codes.squared_error, seen.squared_error, title="error")
+    middle.plotly_chart(error_figure, key=f"error_{name}", config={"displayModeBar": False})
+    right.metric("KL", f"{kl:.1f} nats")
+    right.caption(f"{show.share_in_words(seen.kl_share)}")
+    kl_figure = figures.among_figure(codes.kl_nats.sum(1), kl, title="KL (nats)")
+    right.plotly_chart(kl_figure, key=f"kl_{name}", config={"displayModeBar": False})
+
+
+def _place(checkpoint: Checkpoint, seen: Examination, name: str) -> None:
+    projection = payload.projection_choices(checkpoint)[0]
+    colour = payload.colour_choices(checkpoint)[0]
+    x, y = payload.projection_of(checkpoint, projection).transform(seen.mean[None])[0]
+    with st.expander("Its place on the map", expanded=True):
+        data = dict(cache.map_data(checkpoint, projection, colour))
+        data["marks"] = [{"x": float(x), "y": float(y), "text": name}]
+        latent_map(data=data, key=f"place_{name}", height=420)
+    if st.button("Walk from here", icon=":material/tune:", key=f"walk_{name}"):
+        state.keep_code(seen.mean, source=name)
+        st.switch_page("pages/walk.py")

@@ -1,0 +1,64 @@
+"""Pictures and small pieces of page."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from html import escape
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from vae_core.grid import to_picture
+
+STYLE = """<style>
+.lxs-row {display:flex; flex-wrap:wrap; gap:.75rem; align-items:flex-start}
+.lxs-picture {margin:0; text-align:center}
+.lxs-picture img {display:block; width:100%; border-radius:8px; background:#8882;
+  border:1px solid #8884}
+.lxs-picture figcaption {font-size:.8rem; opacity:.75; padding-top:.25rem; line-height:1.25}
+.lxs-sharp img {image-rendering:pixelated}
+</style>"""
+
+
+def data_uri(image: NDArray[Any]) -> str:
+    """A PNG data URI of one image `[C,H,W]`, uint8 or float in [0,1]."""
+    buffer = BytesIO()
+    to_picture(image).save(buffer, "PNG")
+    return "data:image/png;base64," + b64encode(buffer.getvalue()).decode()
+
+
+def _picture(image: NDArray[Any], caption: str, *, width: int, testid: str = "") -> str:
+    mark = f' data-testid="{escape(testid)}"' if testid else ""
+    # Small pictures are enlarged with hard edges: smoothing would invent detail.
+    sharp = " lxs-sharp" if image.shape[-1] <= 40 else ""
+    return (
+        f'<figure class="lxs-picture{sharp}" style="width:{width}px"{mark}>'
+        f'<img src="{data_uri(image)}" alt="{escape(caption)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def pictures(
+    images: list[tuple[NDArray[Any], str]], *, width: int, testids: tuple[str, ...] = ()
+) -> None:
+    """A row of pictures with captions that wraps on small screens."""
+    marks = [*testids, *[""] * (len(images) - len(testids))]
+    parts = [
+        _picture(image, caption, width=width, testid=mark)
+        for (image, caption), mark in zip(images, marks, strict=True)
+    ]
+    st.html(f'{STYLE}<div class="lxs-row">{"".join(parts)}</div>')
+
+
+def heat(difference: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A difference `[H,W]` in [0,1] as a colour picture `[3,H,W]`: black, red, yellow, white."""
+    level = np.clip(difference * 3, 0, 3)
+    return np.stack([np.clip(level - step, 0, 1) for step in (0, 1, 2)]).astype(np.float32)
+
+
+def share_in_words(share: float) -> str:
+    """0.83 → "larger than 83 % of the held-out images"."""
+    return f"larger than {100 * share:.0f} % of the held-out images"

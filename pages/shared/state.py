@@ -1,0 +1,115 @@
+"""What the visitor chose: kept in the session and in the URL, so that a link reopens it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from vae_core.checkpoint import Listed
+
+DEFAULT_MODEL = "faces"
+_MODEL = "model_name"
+_ASKED = "url_at_start"
+
+
+def url_at_start() -> Mapping[str, str]:
+    """The query parameters this session was opened with; emptied of what was used up."""
+    if _ASKED not in st.session_state:
+        st.session_state[_ASKED] = dict(st.query_params.to_dict())
+    asked: dict[str, str] = st.session_state[_ASKED]
+    return asked
+
+
+def use_up(*names: str) -> None:
+    """Forget query parameters of the first visit once the visitor moved on."""
+    for name in names:
+        st.session_state.setdefault(_ASKED, {}).pop(name, None)
+
+
+def put_in_url(**values: str | None) -> None:
+    """Set query parameters; None removes one. Untouched when nothing changes."""
+    for name, value in values.items():
+        if value is None:
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != value:
+            st.query_params[name] = value
+
+
+def model_picker(listed: Sequence[Listed]) -> None:
+    """The sidebar's choice of model; broken checkpoints are named with their reason."""
+    good = {item.path.name: item for item in listed if item.card is not None}
+    with st.sidebar:
+        st.markdown("### Latent Explorer")
+        if good:
+            _choose(good)
+        for item in listed:
+            if item.card is None:
+                st.warning(f"**{item.path.name}** was left out: {item.problem}")
+
+
+def _choose(good: Mapping[str, Listed]) -> None:
+    names = list(good)
+    wanted = st.session_state.get(_MODEL) or url_at_start().get("model") or DEFAULT_MODEL
+    if wanted not in good:
+        if wanted != DEFAULT_MODEL:
+            st.warning(f"There is no model '{wanted}' here; the first one is shown instead.")
+        wanted = DEFAULT_MODEL if DEFAULT_MODEL in good else names[0]
+    chosen = st.selectbox(
+        "Model",
+        names,
+        index=names.index(wanted),
+        format_func=lambda name: str((good[name].card or {}).get("title") or name),
+        help="Checkpoints in the folders checkpoints/ and runs/, and those named at the start.",
+        key="model_widget",
+    )
+    if st.session_state.get(_MODEL) not in (None, chosen):
+        use_up("point", "at", "z", "map", "colour")
+        for name in ("code", "code_source"):
+            st.session_state.pop(name, None)
+    st.session_state[_MODEL] = chosen
+    put_in_url(model=chosen)
+    card = good[chosen].card or {}
+    metrics = card.get("metrics", {})
+    st.caption(
+        f"{card['model']['n_latent']} latent dimensions, {metrics.get('active_units', '?')} in "
+        f"use · trained on {Path(str(card['data']['source'])).name} · {card['n_codes']:,} of "
+        f"{card['n_images']:,} images on the map"
+    )
+
+
+def model_name() -> str | None:
+    """The folder name of the chosen model, or None when there is none."""
+    name: str | None = st.session_state.get(_MODEL)
+    return name
+
+
+def code_to_text(z: NDArray[np.float32]) -> str:
+    """A code as the text of a link: three decimals, commas."""
+    return ",".join(f"{value:.3f}".rstrip("0").rstrip(".") for value in z)
+
+
+def code_from_text(text: str, *, n_latent: int) -> NDArray[np.float32] | None:
+    """Inverse of `code_to_text`; None when the text is no code of this size."""
+    try:
+        z = np.array([float(part) for part in text.split(",")], np.float32)
+    except ValueError:
+        return None
+    return z if z.shape == (n_latent,) and bool(np.isfinite(z).all()) else None
+
+
+def keep_code(z: NDArray[np.float32], *, source: str) -> None:
+    """Carry a code to the next page; `source` says in words where it comes from."""
+    st.session_state["code"] = np.asarray(z, np.float32)
+    st.session_state["code_source"] = source
+
+
+def kept_code(n_latent: int) -> tuple[NDArray[np.float32] | None, str]:
+    """The carried code and its source, or (None, "")."""
+    z = st.session_state.get("code")
+    if z is None or len(z) != n_latent:
+        return None, ""
+    return z, str(st.session_state.get("code_source", ""))

@@ -1,0 +1,40 @@
+"""The sliders of the Walk page and what stays of them in the URL."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.shared import cache, state
+from pages.shared.components import latent_walk
+from vae_core.checkpoint import Checkpoint
+from vae_core.examine import snap
+
+
+@st.fragment
+def sliders(checkpoint: Checkpoint) -> None:
+    """The element itself; releasing a slider puts the code into the URL."""
+    start, source = _start(checkpoint)
+    st.caption(f"Started from {source}. Drag a slider: the picture follows while you drag.")
+    data = dict(cache.walk_data(checkpoint))
+    digest = hashlib.sha256(checkpoint.key.encode() + start.tobytes()).hexdigest()[:12]
+    data |= {"z": start.tolist(), "z_version": digest}
+    moved = latent_walk(data=data, key=f"walk_{checkpoint.key}")
+    z = start if moved is None else snap(np.array(moved["z"], np.float32))
+    if len(z) == checkpoint.model.n_latent:
+        state.put_in_url(z=state.code_to_text(z))
+
+
+def _start(checkpoint: Checkpoint) -> tuple[NDArray[np.float32], str]:
+    """The code carried here, else the one in the link, else the average code."""
+    n_latent = checkpoint.model.n_latent
+    kept, source = state.kept_code(n_latent)
+    if kept is not None:
+        return snap(kept), source
+    asked = state.code_from_text(state.url_at_start().get("z", ""), n_latent=n_latent)
+    if asked is not None:
+        return snap(asked), "the code in the link"
+    return snap(checkpoint.codes.mean.mean(0)), "the average code"

@@ -1,0 +1,8 @@
+"""Walk the latent space: one slider per dimension, the picture follows the hand."""
+
+from pages.shared import cache, frame, state, walk
+
+frame.require()
+checkpoint = cache.open_checkpoint(state.model_name())
+if checkpoint is not None:
+    walk.sliders(checkpoint)

@@ -1,0 +1,48 @@
+"""The app run without a browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
+
+from tests.fixtures import ROOT
+
+OpenApp = Callable[..., AppTest]
+
+
+class _FramedPages(PagesManager):
+    """AppTest resets `uses_pages_directory` on this class and would then run a page bare.
+
+    A server learns from the first `st.navigation` that pages/ holds no automatic pages;
+    the reset must not make it forget, or `switch_page` leaves out app.py.
+    """
+
+
+@pytest.fixture
+def open_app(monkeypatch: pytest.MonkeyPatch, tiny_checkpoints: Path) -> OpenApp:
+    """open_app("explore", folder=…, **query) → the page after its first run, in its frame."""
+    monkeypatch.setattr("streamlit.testing.v1.app_test.PagesManager", _FramedPages)
+    monkeypatch.setattr(PagesManager, "uses_pages_directory", False)
+
+    def open_page(page: str, *, folder: Path = tiny_checkpoints, **query: str) -> AppTest:
+        monkeypatch.setenv("VAE_CHECKPOINTS", str(folder))
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        app.query_params.update(query)
+        app.run()
+        return app if page == "home" else app.switch_page(f"pages/{page}.py").run()
+
+    return open_page
+
+
+@pytest.fixture
+def beside_good(tiny_checkpoints: Path, tmp_path: Path) -> Path:
+    """A folder with the good `digits-2d` and a copy of `faces-tiny` to be damaged."""
+    for name in ("digits-2d", "faces-tiny"):
+        shutil.copytree(tiny_checkpoints / name, tmp_path / name)
+    (tmp_path / "faces-tiny").rename(tmp_path / "hurt")
+    return tmp_path

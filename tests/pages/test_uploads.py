@@ -1,0 +1,91 @@
+"""Uploads: every file gets a result or a sentence, and the rest of the batch goes on."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.conftest import OpenApp
+from tests.pages.pictures import bad_pictures, good_pictures, png
+
+OPAQUE = "application/octet-stream"
+
+
+def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    app.file_uploader(key="uploads").set_value([(name, data, OPAQUE) for name, data in files])
+    app.run()
+    assert [element.value for element in app.exception] == []
+    return app
+
+
+def shown(app: AppTest) -> list[str]:
+    return [element.value for element in app.subheader]
+
+
+@pytest.mark.parametrize("model", ["digits-2d", "faces-tiny"])
+def test_unusual_pictures_are_all_shown(open_app: OpenApp, model: str) -> None:
+    pictures = good_pictures()
+    app = upload(open_app("reconstruct", model=model), *pictures.items())
+    assert [element.value for element in app.error] == []
+    assert shown(app) == list(pictures)
+
+
+@pytest.mark.parametrize("name", bad_pictures())
+def test_bad_picture_gets_a_sentence_and_the_good_one_goes_on(
+    open_app: OpenApp, name: str
+) -> None:
+    files = ((name, bad_pictures()[name]), ("good.png", png()))
+    app = upload(open_app("reconstruct", model="digits-2d"), *files)
+    (sentence,) = [element.value for element in app.error]
+    assert name in sentence
+    assert "Traceback" not in sentence
+    assert shown(app) == ["good.png"]
+
+
+def test_two_pictures_of_one_name_are_both_shown(open_app: OpenApp) -> None:
+    files = (("face.png", png()), ("face.png", good_pictures()["grey.bmp"]))
+    assert len(shown(upload(open_app("reconstruct", model="digits-2d"), *files))) == 2
+
+
+def test_the_same_picture_twice_is_shown_twice(open_app: OpenApp) -> None:
+    files = (("face.png", png()), ("face.png", png()))
+    assert len(shown(upload(open_app("reconstruct", model="digits-2d"), *files))) == 2
+
+
+def test_a_name_with_markup_is_shown_as_it_is(open_app: OpenApp) -> None:
+    name = "a*b*_c_ $x$ [l](http://e.org) :smile: <b>.png"
+    app = upload(open_app("reconstruct", model="digits-2d"), (name, png()))
+    assert len(app.subheader) == 1
+
+
+def test_too_many_pictures_are_told(open_app: OpenApp) -> None:
+    files = [(f"{index}.png", png()) for index in range(26)]
+    app = upload(open_app("reconstruct", model="digits-2d"), *files)
+    assert len(shown(app)) == 24
+    assert "26 files came" in app.warning[0].value
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+def test_preparation_is_said(open_app: OpenApp, fit: str) -> None:
+    app = open_app("reconstruct", model="digits-2d")
+    app.segmented_control(key="fit").set_value(fit)
+    app.toggle(key="invert").set_value(True)
+    app = upload(app, ("wide.jpg", good_pictures()["rotated.jpg"]))
+    steps = " ".join(element.value for element in app.caption)
+    assert "→" in steps
+    assert "swapped dark and bright" in steps
+
+
+def test_another_sample_is_another_picture(open_app: OpenApp) -> None:
+    app = open_app("reconstruct", model="digits-2d")
+    first = shown(app)
+    app.button(key="another_sample").click().run()
+    assert [element.value for element in app.exception] == []
+    assert shown(app) != first
+
+
+def test_walk_from_an_upload_carries_its_code(open_app: OpenApp) -> None:
+    app = upload(open_app("reconstruct", model="digits-2d"), ("mine.png", png()))
+    next(b for b in app.button if b.label == "Walk from here").click().run()
+    assert [element.value for element in app.exception] == []
+    assert any("Started from mine.png" in element.value for element in app.caption)

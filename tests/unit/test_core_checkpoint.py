@@ -1,0 +1,2 @@
+def test_x(digits_checkpoint):
+    assert digits_checkpoint.maps

@@ -1,0 +1,91 @@
+"""What the model makes of one picture or one code: everything a page shows, in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vae_core.checkpoint import Checkpoint
+from vae_core.evaluate.images import score_images
+from vae_core.latent.neighbours import nearest
+
+Floats = NDArray[np.float32]
+CODE_DECIMALS = 3
+
+
+@dataclass(frozen=True)
+class Examination:
+    """One picture seen by a model.
+
+    `seen` uint8 `[C,H,W]`, what the network got; `rebuilt` float32 `[C,H,W]` in [0,1] from
+    the mean code; `mean`, `std`, `kl_nats` `[D]`; `squared_error` mean over values. The
+    shares, in [0,1], say how much of the held-out set has a smaller value.
+    """
+
+    seen: NDArray[np.uint8]
+    rebuilt: Floats
+    mean: Floats
+    std: Floats
+    kl_nats: Floats
+    squared_error: float
+    error_share: float
+    kl_share: float
+
+    @property
+    def difference(self) -> Floats:
+        """Absolute difference, averaged over channels, `[H,W]` in [0,1]."""
+        gap: Floats = np.abs(self.rebuilt - self.seen / np.float32(255)).mean(0)
+        return gap
+
+
+def snap(z: Floats) -> Floats:
+    """Codes rounded to three decimals, the precision that travels in links."""
+    return np.round(z, CODE_DECIMALS).astype(np.float32)
+
+
+@torch.no_grad()
+def decode(checkpoint: Checkpoint, z: Floats) -> Floats:
+    """Codes `[B,D]` → images float32 `[B,C,H,W]` in [0,1]; `DataError` for another D."""
+    tensor = torch.from_numpy(np.ascontiguousarray(z, np.float32)).to(checkpoint.model.device)
+    images: Floats = checkpoint.model.decode(tensor).cpu().numpy()
+    return images
+
+
+def examine(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examination:
+    """Encode and rebuild one picture uint8 `[C,H,W]` and rank it among the held-out images."""
+    scores, codes = score_images(checkpoint.model, pixels[None]), checkpoint.codes
+    error, kl = float(scores.squared_error[0]), scores.kl_nats[0]
+    return Examination(
+        seen=pixels,
+        rebuilt=decode(checkpoint, scores.mean)[0],
+        mean=scores.mean[0],
+        std=np.exp(scores.log_std[0]),
+        kl_nats=kl,
+        squared_error=error,
+        error_share=float((codes.squared_error < error).mean()),
+        kl_share=float((codes.kl_nats.sum(1) < kl.sum()).mean()),
+    )
+
+
+def nearest_codes(
+    checkpoint: Checkpoint, z: Floats, *, k: int = 8, without_row: int | None = None
+) -> tuple[NDArray[np.int64], Floats]:
+    """Rows of the k stored codes nearest to `z` `[D]` in latent space, and their distances."""
+    rows, distances = nearest(z[None].astype(np.float32), checkpoint.codes.mean, k=k + 1)
+    keep = rows[0] != without_row if without_row is not None else np.ones(len(rows[0]), bool)
+    return rows[0][keep][:k], distances[0][keep][:k]
+
+
+def manifold(checkpoint: Checkpoint, *, reach: tuple[float, float, float, float], n: int) -> Floats:
+    """A 2-D model's whole plane: n×n decoded images over x0, x1, y0, y1, top row = y1.
+
+    Returns float32 `[n·n,C,H,W]`, row by row.
+    """
+    x0, x1, y0, y1 = reach
+    steps = (np.arange(n) + 0.5) / n
+    columns, rows = x0 + steps * (x1 - x0), y1 - steps * (y1 - y0)
+    grid = np.stack([np.tile(columns, n), np.repeat(rows, n)], 1).astype(np.float32)
+    return decode(checkpoint, grid)
