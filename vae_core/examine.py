@@ -57,7 +57,7 @@ def decode(checkpoint: Checkpoint, z: Floats) -> Floats:
 def examine(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examination:
     """Encode and rebuild one picture uint8 `[C,H,W]` and rank it among the held-out images."""
     scores, codes = score_images(checkpoint.model, pixels[None]), checkpoint.codes
-    error, kl = float(scores.squared_error[0]), scores.kl_nats[0]
+    error, kl, rows = float(scores.squared_error[0]), scores.kl_nats[0], codes.held_out
     return Examination(
         seen=pixels,
         rebuilt=decode(checkpoint, scores.mean)[0],
@@ -65,8 +65,8 @@ def examine(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examination:
         std=np.exp(scores.log_std[0]),
         kl_nats=kl,
         squared_error=error,
-        error_share=float((codes.squared_error < error).mean()),
-        kl_share=float((codes.kl_nats.sum(1) < kl.sum()).mean()),
+        error_share=float((codes.squared_error[rows] < error).mean()),
+        kl_share=float((codes.kl_nats[rows].sum(1) < kl.sum()).mean()),
     )
 
 

@@ -132,7 +132,6 @@ def settle_memory() -> None:
 
 
 def sample_rows(checkpoint: Checkpoint, *, n: int, seed: int) -> Sequence[int]:
-    """n random rows of the codes, the same for the same seed."""
-    generator = np.random.default_rng(seed)
-    n_codes = len(checkpoint.codes)
-    return [int(row) for row in generator.choice(n_codes, min(n, n_codes), replace=False)]
+    """n random rows the model was not trained on, the same for the same seed."""
+    generator, rows = np.random.default_rng(seed), checkpoint.codes.held_out
+    return [int(row) for row in generator.choice(rows, min(n, len(rows)), replace=False)]

@@ -72,15 +72,14 @@ def _choose_plane(checkpoint: Checkpoint, pair: tuple[int, int] | None, column: 
 def map_and_details(checkpoint: Checkpoint, view: View) -> None:
     """The map and, below it, what is known of the picked spot. Reruns alone on each click."""
     data = dict(cache.map_data(checkpoint, view.projection, view.colour))
-    data["select"] = _asked_selection(checkpoint)
+    # Without a link the first point is shown: an empty page explains less than a face.
+    data["select"] = _asked_selection(checkpoint) or {"row": 0}
     pick = latent_map(data=data, key="explore_map")
     if pick is None:
-        pick = _pick_from_link(checkpoint, view, data["select"])
-    if pick is None:
-        st.caption("Click a point to see its picture, its posterior and its neighbours.")
-        return
-    _remember(pick)
-    _details(checkpoint, pick)
+        _details(checkpoint, _pick_from_link(checkpoint, view, data["select"]))
+    else:
+        _remember(pick)
+        _details(checkpoint, pick)
 
 
 def _asked_selection(checkpoint: Checkpoint) -> dict[str, Any] | None:
@@ -94,11 +93,9 @@ def _asked_selection(checkpoint: Checkpoint) -> dict[str, Any] | None:
 
 
 def _pick_from_link(
-    checkpoint: Checkpoint, view: View, selection: dict[str, Any] | None
-) -> dict[str, Any] | None:
+    checkpoint: Checkpoint, view: View, selection: dict[str, Any]
+) -> dict[str, Any]:
     """What the map would report had the link's spot been clicked."""
-    if selection is None:
-        return None
     if "row" in selection:
         z = checkpoint.codes.mean[selection["row"]]
         return {"kind": "point", "row": selection["row"], "z": z.tolist()}
@@ -147,8 +144,8 @@ def _point(checkpoint: Checkpoint, row: int) -> None:
         else:
             show.pictures([(found[0], "original"), (rebuilt, "reconstruction")], width=150)
         error, kl = codes.squared_error[row], float(codes.kl_nats[row].sum())
-        more_error = float((codes.squared_error < error).mean())
-        more_kl = float((codes.kl_nats.sum(1) < kl).mean())
+        more_error = float((codes.squared_error[codes.held_out] < error).mean())
+        more_kl = float((codes.kl_nats[codes.held_out].sum(1) < kl).mean())
         st.caption(
             f"Squared error {error:.4f}, {show.share_in_words(more_error)} · "
             f"KL {kl:.1f} nats, {show.share_in_words(more_kl)}"
@@ -180,7 +177,10 @@ def _neighbours(checkpoint: Checkpoint, z: NDArray[np.float32], row: int | None)
     found = cache.originals_of(checkpoint, tuple(int(r) for r in rows))
     images = cache.decoded(checkpoint, checkpoint.codes.mean[rows]) if found is None else found
     kind = "decoded from their codes" if found is None else "originals"
-    st.markdown(f"**The {len(rows)} nearest images in the {len(z)}-d latent space** ({kind}; number and distance below)")
+    st.markdown(
+        f"**The {len(rows)} nearest images in the {len(z)}-d latent space** "
+        f"({kind}; number and distance below)"
+    )
     captions = [
         f"{checkpoint.codes.ids[r]} · {distance:.2f}"
         for r, distance in zip(rows, distances, strict=True)

@@ -32,7 +32,8 @@ def small_map(checkpoint: Checkpoint) -> None:
     """The model's default map, ready to click."""
     projection = payload.projection_choices(checkpoint)[0]
     colour = payload.colour_choices(checkpoint)[0]
-    data = cache.map_data(checkpoint, projection, colour)
+    data = dict(cache.map_data(checkpoint, projection, colour))
+    data["select"] = {"row": 0}
     latent_map(data=data, key="home_map", height=460)
 
 

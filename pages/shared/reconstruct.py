@@ -13,7 +13,7 @@ from pages.shared import cache, figures, payload, pick, show, state
 from pages.shared.components import latent_map
 from pages.shared.tags import tag
 from vae_core.checkpoint import Checkpoint
-from vae_core.examine import Examination
+from vae_core.examine import Examination, nearest_codes
 
 Fit = Literal["crop", "pad", "stretch"]
 IMAGES_SHOWN = 24
@@ -75,7 +75,6 @@ def inputs(checkpoint: Checkpoint, options: Options) -> list[Item]:
 
 def _sample(checkpoint: Checkpoint) -> list[Item]:
     """A held-out picture, or one drawn from the prior where the data are not at hand."""
-    st.caption("No picture at hand? Take one the model was not trained on:")
     if st.button("Another sample", icon=":material/casino:", key="another_sample"):
         st.session_state["sample_seed"] = st.session_state.get("sample_seed", 0) + 1
     seed = int(st.session_state.get("sample_seed", 0))
@@ -117,6 +116,8 @@ def result(checkpoint: Checkpoint, item: Item) -> None:
 
 def _measures(checkpoint: Checkpoint, seen: Examination, name: str) -> None:
     codes = checkpoint.codes
+    errors = codes.squared_error[codes.held_out]
+    divergences = codes.kl_nats[codes.held_out].sum(1)
     left, middle, right = st.columns([4, 3, 3])
     figure = figures.posterior_figure(seen.mean, seen.std, codes.dimension_order)
     left.markdown("**Posterior** μ ± σ per dimension, over the prior")
@@ -124,11 +125,11 @@ def _measures(checkpoint: Checkpoint, seen: Examination, name: str) -> None:
     kl = float(seen.kl_nats.sum())
     middle.metric("Squared error", f"{seen.squared_error:.4f}")
     middle.caption(f"{show.share_in_words(seen.error_share)}")
-    error_figure = figures.among_figure(codes.squared_error, seen.squared_error, title="error")
+    error_figure = figures.among_figure(errors, seen.squared_error, title="error")
     middle.plotly_chart(error_figure, key=f"error_{name}", config={"displayModeBar": False})
     right.metric("KL", f"{kl:.1f} nats")
     right.caption(f"{show.share_in_words(seen.kl_share)}")
-    kl_figure = figures.among_figure(codes.kl_nats.sum(1), kl, title="KL (nats)")
+    kl_figure = figures.among_figure(divergences, kl, title="KL (nats)")
     right.plotly_chart(kl_figure, key=f"kl_{name}", config={"displayModeBar": False})
 
 
@@ -138,6 +139,8 @@ def _place(checkpoint: Checkpoint, seen: Examination, name: str) -> None:
     x, y = payload.projection_of(checkpoint, projection).transform(seen.mean[None])[0]
     with st.expander("Its place on the map", expanded=True):
         data = dict(cache.map_data(checkpoint, projection, colour))
+        # The ring marks the nearest real image, the star the picture itself.
+        data["select"] = {"row": int(nearest_codes(checkpoint, seen.mean, k=1)[0][0])}
         data["marks"] = [{"x": float(x), "y": float(y), "text": name}]
         latent_map(data=data, key=f"place_{name}", height=420)
     if st.button("Walk from here", icon=":material/tune:", key=f"walk_{name}"):

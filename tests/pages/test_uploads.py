@@ -31,9 +31,7 @@ def test_unusual_pictures_are_all_shown(open_app: OpenApp, model: str) -> None:
 
 
 @pytest.mark.parametrize("name", bad_pictures())
-def test_bad_picture_gets_a_sentence_and_the_good_one_goes_on(
-    open_app: OpenApp, name: str
-) -> None:
+def test_bad_picture_gets_a_sentence_and_the_good_one_goes_on(open_app: OpenApp, name: str) -> None:
     files = ((name, bad_pictures()[name]), ("good.png", png()))
     app = upload(open_app("reconstruct", model="digits-2d"), *files)
     (sentence,) = [element.value for element in app.error]

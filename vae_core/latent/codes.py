@@ -47,6 +47,15 @@ class Codes:
         return average
 
     @property
+    def held_out(self) -> NDArray[np.int64]:
+        """Rows the model was not trained on: the test images, else validation, else all."""
+        for part in (2, 1):
+            rows = np.flatnonzero(self.split == part)
+            if len(rows):
+                return rows
+        return np.arange(len(self))
+
+    @property
     def dimension_order(self) -> NDArray[np.int64]:
         """Latent dimensions by falling KL `[D]`."""
         return np.argsort(-self.kl_per_dimension, kind="stable").astype(np.int64)

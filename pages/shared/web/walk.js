@@ -38,7 +38,7 @@ class WalkView {
     this.undoButton = button("Undo", "Z", () => this.undo(), "Undo the last move");
     this.undoButton.disabled = true;
     this.speed = el("span", { class: "lx-ms lx-number" });
-    const buttons = el("div", { class: "lx-buttons" }, button("Random", "R", () => this.random(), "Random code"), button("Mean", "M", () => this.jump(this.data.mean), "Mean code"), this.undoButton);
+    const buttons = el("div", { class: "lx-buttons" }, button("Random", "R", () => this.random(), "Random code"), button("Mean", "M", () => this.jump(this.data.mean), "Mean code"), button("Reset", "0", () => this.jump(this.data.z), "Back to the code this walk started from"), this.undoButton);
     this.panel = el("aside", { class: "lx-panel lx-sticky" }, el("div", { class: "lx-frame" }, this.canvas), el("div", { class: "lx-words" }, buttons, el("div", { class: "lx-foot" }, this.speed)));
     this.list = el("div", { class: "lx-sliders" });
     this.dead = el("div", { class: "lx-sliders" });
@@ -168,7 +168,7 @@ class WalkView {
     const target = event.target;
     if (!this.z || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (target.isContentEditable || target.matches?.("input:not(.lx-range), textarea, select")) return;
-    const run = { r: () => this.random(), m: () => this.jump(this.data.mean), z: () => this.undo() }[event.key.toLowerCase()];
+    const run = { r: () => this.random(), m: () => this.jump(this.data.mean), 0: () => this.jump(this.data.z), z: () => this.undo() }[event.key.toLowerCase()];
     if (!run) return;
     event.preventDefault();
     event.stopImmediatePropagation();  // R alone would rerun the whole app in Streamlit
