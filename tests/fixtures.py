@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from vae_core.checkpoint import save_checkpoint
 from vae_core.data.imageset import Factor, ImageSet, seeded_split
+from vae_core.latent.codes import Codes, encode_set
 from vae_core.latent.projection import NeighbourProjection, fit_pca
 from vae_core.model import Autoencoder, ModelConfig
 from vae_core.nets import architecture_for
@@ -83,4 +85,16 @@ def write_pictures(folder: Path, n: int = 60, *, side: int = 16) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for index, image in enumerate(stripes(n, (1, side, side)).images):
         Image.fromarray(image[0]).save(folder / f"{index:03d}.png")
+    return folder
+
+
+def save_small(
+    folder: Path, *, model: Autoencoder | None = None, codes: Codes | None = None
+) -> Path:
+    """A checkpoint folder of an untrained model with codes of 40 stripes and two maps."""
+    model = model or small_model(likelihood="gaussian")
+    codes = codes or encode_set(model, stripes(40))
+    pca = fit_pca(codes.mean)
+    maps = {"pca": pca, "umap": NeighbourProjection(pca.xy * 2, codes.mean)}
+    save_checkpoint(folder, model, card={"title": "Stripes"}, codes=codes, maps=maps)
     return folder

@@ -13,7 +13,8 @@ import io
 import json
 import platform
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +94,8 @@ def save_checkpoint(
             f"The weights for {path} hold values that are not finite and were not written; "
             "train again with a lower learning rate."
         )
+    # From here on old and new files may lie side by side: no card, no mixed-up checkpoint.
+    (path / CARD).unlink(missing_ok=True)
     with replace_file(path / "model.safetensors") as temporary:
         save_file(weights, temporary, metadata={"format": FORMAT})
     _write_npz(path / "codes.npz", _codes_arrays(codes))
@@ -122,7 +125,7 @@ def _codes_arrays(codes: Codes) -> dict[str, NDArray[Any]]:
         "mean": codes.mean,
         # Half precision is plenty for spreads and per-dimension KL, and halves the file.
         "log_std": codes.log_std.astype(np.float16),
-        "kl_nats": codes.kl_nats.astype(np.float16),
+        "kl_nats": np.minimum(codes.kl_nats, np.finfo(np.float16).max).astype(np.float16),
         "squared_error": codes.squared_error,
         "reconstruction_nats": codes.reconstruction_nats,
     }
@@ -187,7 +190,9 @@ def _checked_bytes(path: Path, name: str, card: Mapping[str, Any]) -> bytes:
         raise CheckpointError(
             f"'{path}' lacks {name}, which its card lists; copy the whole folder again."
         ) from error
-    if name.endswith(".safetensors") and data.startswith(_PICKLE_STARTS):
+    # Real weights start with their header's length, which may look like a pickle's start.
+    is_header = data[8:9] == b"{"
+    if name.endswith(".safetensors") and data.startswith(_PICKLE_STARTS) and not is_header:
         raise CheckpointError(
             f"'{path / name}' is a pickle or a zip under another name, not safetensors; it is "
             "never opened because loading it could run foreign code. Get the real file."
@@ -212,27 +217,40 @@ def load_checkpoint(path: str | Path, *, device: str = "cpu") -> Checkpoint:
     try:
         model = Autoencoder(ModelConfig.from_json(card["model"]))
         model.load_state_dict(load(data))
-    except (SafetensorError, RuntimeError, ConfigError, ValueError) as error:
+    except (SafetensorError, RuntimeError, ConfigError, ValueError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())[:200].rstrip(".")
         raise CheckpointError(
-            f"The weights in '{folder}' do not fit the model its card describes ({error}); "
+            f"The weights in '{folder}' do not fit the model its card describes ({reason}); "
             "the card or the weights come from somewhere else."
         ) from error
     return Checkpoint(folder, model.eval().to(choose_device(device)[0]), card)
 
 
-def _read_npz(path: Path, name: str, card: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+@contextmanager
+def _opened_npz(
+    path: Path, name: str, card: Mapping[str, Any]
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """The arrays of a file; whatever turns out to be missing or odd is told of that file."""
     data = _checked_bytes(path, name, card)
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as opened:
-            return {key: opened[key] for key in opened.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            arrays = {key: opened[key] for key in opened.files}
+        yield arrays
+    except (
+        OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
         raise CheckpointError(
-            f"'{path / name}' cannot be read ({error}); copy the folder again."
+            f"'{path / name}' or what the card says of it cannot be read ({error!r}); copy the "
+            "folder again."
         ) from error
 
 
 def _read_codes(path: Path, card: Mapping[str, Any]) -> Codes:
-    arrays = _read_npz(path, "codes.npz", card)
+    with _opened_npz(path, "codes.npz", card) as arrays:
+        return _codes_of(arrays, card)
+
+
+def _codes_of(arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> Codes:
     categories = card.get("factor_categories", {})
     factors = {
         key.removeprefix("factor."): Factor(
@@ -258,15 +276,18 @@ def _read_codes(path: Path, card: Mapping[str, Any]) -> Codes:
 
 
 def _read_maps(path: Path, card: Mapping[str, Any], codes: Codes) -> dict[str, Projection]:
-    arrays = _read_npz(path, "map.npz", card)
-    maps: dict[str, Projection] = {}
-    for name in sorted((k.removesuffix(".xy") for k in arrays if k.endswith(".xy")), reverse=True):
-        xy = arrays[f"{name}.xy"]
-        if f"{name}.axes" in arrays:
-            maps[name] = LinearProjection(xy, arrays[f"{name}.origin"], arrays[f"{name}.axes"])
-        else:
-            maps[name] = NeighbourProjection(xy, codes.mean)
-    return maps
+    with _opened_npz(path, "map.npz", card) as arrays:
+        names = sorted((k.removesuffix(".xy") for k in arrays if k.endswith(".xy")), reverse=True)
+        return {name: _map_of(name, arrays, codes) for name in names}
+
+
+def _map_of(name: str, arrays: Mapping[str, NDArray[Any]], codes: Codes) -> Projection:
+    xy = arrays[f"{name}.xy"]
+    if xy.shape != (len(codes), 2):
+        raise ValueError(f"{name} is of shape {xy.shape} for {len(codes)} codes")
+    if f"{name}.axes" in arrays:
+        return LinearProjection(xy, arrays[f"{name}.origin"], arrays[f"{name}.axes"])
+    return NeighbourProjection(xy, codes.mean)
 
 
 def list_checkpoints(folder: Path) -> list[Listed]:

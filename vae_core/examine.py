@@ -79,13 +79,19 @@ def nearest_codes(
     return rows[0][keep][:k], distances[0][keep][:k]
 
 
-def manifold(checkpoint: Checkpoint, *, reach: tuple[float, float, float, float], n: int) -> Floats:
-    """A 2-D model's whole plane: n×n decoded images over x0, x1, y0, y1, top row = y1.
+def manifold(
+    checkpoint: Checkpoint,
+    *,
+    reach: tuple[float, float, float, float],
+    n_columns: int,
+    n_rows: int,
+) -> Floats:
+    """A 2-D model's plane over x0, x1, y0, y1, decoded at the centre of every cell.
 
-    Returns float32 `[n·n,C,H,W]`, row by row.
+    Returns float32 `[n_rows·n_columns,C,H,W]`, row by row, the top row at y1.
     """
     x0, x1, y0, y1 = reach
-    steps = (np.arange(n) + 0.5) / n
-    columns, rows = x0 + steps * (x1 - x0), y1 - steps * (y1 - y0)
-    grid = np.stack([np.tile(columns, n), np.repeat(rows, n)], 1).astype(np.float32)
+    x = x0 + (np.arange(n_columns) + 0.5) / n_columns * (x1 - x0)
+    y = y1 - (np.arange(n_rows) + 0.5) / n_rows * (y1 - y0)
+    grid = np.stack([np.tile(x, n_rows), np.repeat(y, n_columns)], 1).astype(np.float32)
     return decode(checkpoint, grid)

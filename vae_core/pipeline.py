@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,21 @@ def plan_model(images: ImageSet, config: TrainConfig) -> tuple[ModelConfig, list
     return ModelConfig(images.spec, config.n_latent, architecture, name), told
 
 
+def with_validation(images: ImageSet, *, seed: int) -> ImageSet:
+    """A tenth of the training images (at most 5,000) dealt to val where a source names none.
+
+    Sets that come in folders `train` and `test` only would otherwise have nothing to choose
+    the best epoch by; the test images are not for that.
+    """
+    train_rows = np.flatnonzero(images.split == 0)
+    named = set(np.unique(images.split).tolist())
+    if named != {0, 2} or len(train_rows) < 2:
+        return images
+    split, n_val = images.split.copy(), min(5_000, max(1, len(train_rows) // 10))
+    split[np.random.default_rng(seed).permutation(train_rows)[:n_val]] = 1
+    return replace(images, split=split)
+
+
 def check_folder(folder: Path, *, resume: bool, config: TrainConfig) -> None:
     """Refuse to overwrite a finished checkpoint or to resume with other options."""
     if resume and has_state(folder):
@@ -90,10 +105,10 @@ def measure(
     model: Autoencoder, codes: Codes, images: ImageSet, config: TrainConfig
 ) -> dict[str, Any]:
     """The figures of the card: held-out errors, KL, active units, and the ELBO if there is one."""
-    test = codes.split == 2 if (codes.split == 2).any() else np.ones(len(codes), bool)
+    test = codes.held_out
     error = codes.squared_error[test].astype(np.float64)
     figures: dict[str, Any] = {
-        "n_test_images": int(test.sum()),
+        "n_test_images": len(test),
         "squared_error": float(error.mean()),
         "psnr_db": float((-10 * np.log10(np.maximum(error, 1e-12))).mean()),
         "kl_nats": float(codes.kl_nats[test].sum(1).mean()),
@@ -102,7 +117,8 @@ def measure(
     if isinstance(model.likelihood, Gaussian):
         figures["sigma"] = model.likelihood.sigma
     if config.objective != "ae":
-        held_out = images.take(np.flatnonzero(images.split == 2)[:BOUND_IMAGES])
+        part = 2 if (images.split == 2).any() else 1
+        held_out = images.take(np.flatnonzero(images.split == part)[:BOUND_IMAGES])
         bounds = evidence_bounds(model, held_out.images, importance_samples=1, seed=config.seed)
         figures["elbo_nats"] = bounds.elbo
     return figures
@@ -126,6 +142,7 @@ def train_checkpoint(
     `record` says where the images come from, `command` how to do this again. Returns the
     card's metrics. Errors as in `train`.
     """
+    images = with_validation(images, seed=config.seed)
     model_config, told = plan_model(images, config)
     for sentence in (runtime.reason, *told):
         tell(sentence)

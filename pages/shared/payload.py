@@ -18,7 +18,7 @@ from vae_core.grid import picture_grid
 from vae_core.latent.projection import LinearProjection, Projection, plane
 from vae_core.portable import decoder_program
 
-MANIFOLD_SIDE = 24
+MANIFOLD_CELLS = 28
 ERROR, KL, LABEL, SPLIT = "reconstruction error", "KL", "label", "split"
 
 
@@ -150,9 +150,12 @@ def _backdrop(checkpoint: Checkpoint, projection: Projection) -> dict[str, Any]:
     low, high = projection.xy.min(0), projection.xy.max(0)
     margin = 0.03 * (high - low)
     (x0, y0), (x1, y1) = (low - margin).tolist(), (high + margin).tolist()
-    images = manifold(checkpoint, reach=(x0, x1, y0, y1), n=MANIFOLD_SIDE)
+    # Square cells: the longer side gets MANIFOLD_CELLS of them.
+    cell = max(x1 - x0, y1 - y0, 1e-6) / MANIFOLD_CELLS
+    n_columns, n_rows = (max(1, round(side / cell)) for side in (x1 - x0, y1 - y0))
+    images = manifold(checkpoint, reach=(x0, x1, y0, y1), n_columns=n_columns, n_rows=n_rows)
     buffer = BytesIO()
-    picture_grid(images, n_columns=MANIFOLD_SIDE).save(buffer, "PNG", optimize=True)
+    picture_grid(images, n_columns=n_columns).save(buffer, "PNG", optimize=True)
     url = "data:image/png;base64," + b64encode(buffer.getvalue()).decode()
     return {"url": url, "x0": x0, "x1": x1, "y0": y0, "y1": y1}
 

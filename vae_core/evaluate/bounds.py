@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vae_core.errors import ConfigError
 from vae_core.estimators import (
     importance_bound,
     kl_to_standard_normal,
@@ -66,8 +67,14 @@ def evidence_bounds(
     """ELBO and K-sample importance bound on −log p(x) over uint8 images `[N,C,H,W]`.
 
     Images are binarised first, once, where the likelihood does so; encoder and decoder
-    see the same binary image. Source: Burda et al. 2015, equation 8 and section 5.
+    see the same binary image. `ConfigError` for fewer than one sample. Source: Burda et
+    al. 2015, equation 8 and section 5.
     """
+    if importance_samples < 1:
+        raise ConfigError(
+            f"{importance_samples} importance samples were asked for, expected 1 or more; "
+            "100 is a good number."
+        )
     generator = torch.Generator(model.device).manual_seed(seed)
     nll, elbo, reconstruction, kl = [], [], [], []
     for start in range(0, len(images), 100):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from vae_core.errors import ConfigError
 from vae_core.types import ImageSpec
@@ -26,6 +26,15 @@ class Architecture:
     widths: tuple[int, ...] = (64,)
     blocks: tuple[int, ...] = (1,)
     mid_width: int = 16
+
+    def __post_init__(self) -> None:
+        numbers = (self.patch, self.mid_width, *self.widths)
+        n_blocks_fit = self.kind != "residual" or len(self.blocks) == len(self.widths)
+        if self.kind not in get_args(Kind) or min(numbers) < 1 or not n_blocks_fit:
+            raise ConfigError(
+                f"The network description {self} makes no sense, expected a kind of "
+                f"{', '.join(get_args(Kind))}, positive widths and as many blocks; take a preset."
+            )
 
     @property
     def multiple(self) -> int:

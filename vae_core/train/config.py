@@ -38,6 +38,11 @@ class TrainConfig:
         for name, value in positive.items():
             if value < 1:
                 raise ConfigError(f"--{name} {value} came, expected 1 or more; give a larger one.")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(
+                f"--seed {self.seed} came, expected a whole number from 0 to 2**63 - 1; "
+                "give another one."
+            )
         if self.minutes is not None and not 0 < self.minutes < 100_000:
             raise ConfigError(
                 f"--minutes {self.minutes:g} came, expected a positive number of minutes; "

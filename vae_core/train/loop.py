@@ -55,6 +55,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     position: Position
     best: dict[str, Tensor]
+    loss_sum: Tensor
     folder: Path
     config: TrainConfig
     runtime: Runtime
@@ -67,6 +68,7 @@ class Run:
     def save(self) -> None:
         """Write the state, unless the weights went bad."""
         if _all_finite(self.model):
+            self.position.loss_sum = float(self.loss_sum)
             save_state(
                 self.folder,
                 self.position,
@@ -97,7 +99,9 @@ def _start(
     best: dict[str, Tensor] = {}
     if resume and has_state(folder):
         position, best = load_state(folder, model=model, optimizer=optimizer)
-    return Run(TrainStep(model, objective), optimizer, position, best, folder, config, runtime)
+    loss_sum = torch.tensor(position.loss_sum, device=runtime.device)
+    step_module = TrainStep(model, objective)
+    return Run(step_module, optimizer, position, best, loss_sum, folder, config, runtime)
 
 
 def _parameter_groups(model: Autoencoder) -> list[dict[str, Any]]:
@@ -135,8 +139,8 @@ def _validate(run: Run, feed: ImageFeed) -> dict[str, Value]:
     return record
 
 
-def _train_step(run: Run, x: Tensor, learning_rate: float, generator: torch.Generator) -> Tensor:
-    """One update; returns the summed loss of the batch, still on the device."""
+def _train_step(run: Run, x: Tensor, learning_rate: float, generator: torch.Generator) -> None:
+    """One update; the loss is added up on the device, where nothing waits for it."""
     generator.manual_seed(step_seed(run.config.seed, run.position.images_seen))
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate * group["speed"]
@@ -151,8 +155,7 @@ def _train_step(run: Run, x: Tensor, learning_rate: float, generator: torch.Gene
     run.position.step += 1
     run.position.step_in_epoch += 1
     run.position.images_seen += len(x)
-    total: Tensor = terms.loss.detach().sum()
-    return total
+    run.loss_sum += terms.loss.detach().sum()
 
 
 class _Clock:
@@ -183,11 +186,13 @@ class _Clock:
 
 def _end_of_epoch(run: Run, journal: Journal, val: ImageFeed, mean_loss: float) -> None:
     position = run.position
+    # Checked before the epoch counts as done: a run stopped in here checks again on resume.
+    record = _validate(run, val)
+    val_loss = _finite(float(record["val_loss"]), run)  # type: ignore[arg-type]
     position.epoch += 1
     position.step_in_epoch = 0
-    record = _validate(run, val)
-    val_loss = float(record["val_loss"])  # type: ignore[arg-type]
-    if math.isfinite(val_loss) and (position.best_loss is None or val_loss < position.best_loss):
+    run.loss_sum.zero_()
+    if position.best_loss is None or val_loss < position.best_loss:
         position.best_loss, position.best_epoch = val_loss, position.epoch
         run.best = {k: v.detach().clone() for k, v in run.model.state_dict().items()}
     journal.write(
@@ -265,29 +270,31 @@ def _loop(
     clock = _Clock(run, n_steps * config.epochs)
     generator = torch.Generator(run.runtime.device)
     share, last_report = clock.tick(), 0.0
-    while share < 1.0:
+    while share < 1.0 or position.step_in_epoch:
         order = epoch_order(len(feed), seed=config.seed, epoch=position.epoch)
-        loss_sum, n_images = torch.zeros((), device=run.runtime.device), 0
         for rows in torch.split(order, batch_size)[position.step_in_epoch : n_steps]:
             rate = one_cycle(share, peak=config.learning_rate)
-            loss_sum = loss_sum + _train_step(run, feed.batch(rows), rate, generator)
-            n_images += len(rows)
+            _train_step(run, feed.batch(rows), rate, generator)
             share = clock.tick()
             if time.monotonic() - last_report > REPORT_EVERY_SECONDS:
                 last_report = time.monotonic()
-                loss = _finite(loss_sum, n_images, run)
+                loss = _mean_loss(run, batch_size)
                 if report:
                     report(clock.progress(share, loss))
                 if cancelled and cancelled():
                     raise KeyboardInterrupt
             if config.minutes is not None and share >= 1.0:
                 break
-        _end_of_epoch(run, journal, val, _finite(loss_sum, n_images, run))
+        _end_of_epoch(run, journal, val, _mean_loss(run, batch_size))
         share = clock.tick()
 
 
-def _finite(loss_sum: Tensor, n_images: int, run: Run) -> float:
-    loss = float(loss_sum) / max(1, n_images)
+def _mean_loss(run: Run, batch_size: int) -> float:
+    """Average over the images of this epoch so far; every batch is full."""
+    return _finite(float(run.loss_sum) / max(1, run.position.step_in_epoch * batch_size), run)
+
+
+def _finite(loss: float, run: Run) -> float:
     if not math.isfinite(loss):
         raise TrainingError(
             f"The loss became {loss} in epoch {run.position.epoch + 1} at step "

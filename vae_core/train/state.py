@@ -24,12 +24,13 @@ FOLDER = "training"
 
 @dataclass
 class Position:
-    """Where a run stands."""
+    """Where a run stands; `loss_sum` is over the images of the epoch it is in."""
 
     epoch: int = 0
     step_in_epoch: int = 0
     step: int = 0
     images_seen: int = 0
+    loss_sum: float = 0.0
     seconds: float = 0.0
     best_loss: float | None = None
     best_epoch: int = 0
@@ -102,5 +103,10 @@ def load_state(
         state.setdefault(int(index), {})[slot] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+    for parameter, slots in optimizer.state.items():
+        for slot, value in slots.items():
+            if value.shape == parameter.shape:
+                # The fused update walks over raw memory: same strides, or moments get mixed up.
+                slots[slot] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
     best = {k: v.to(model.device) for k, v in parts["best"].items()}
     return position, best

@@ -1,0 +1,145 @@
+"""What a person does and sees, as short functions on a playwright page."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Locator, Page, expect
+
+MAP = "[data-testid=latent-map]"
+PICTURE = "[data-testid=decoded-image]"
+
+# Pixel places on the map relative to its corner: the point with the most room around it, and the
+# spot farthest from every point.
+_FIND_PLACES = """
+(gd) => {
+  const { xaxis, yaxis } = gd._fullLayout, w = gd.clientWidth, h = gd.clientHeight;
+  const px = [];
+  for (const trace of gd.data) for (let i = 0; i < trace.x.length; i++)
+    px.push([(trace.x[i] - xaxis.range[0]) / (xaxis.range[1] - xaxis.range[0]) * w,
+             (yaxis.range[1] - trace.y[i]) / (yaxis.range[1] - yaxis.range[0]) * h]);
+  const room = ([x, y], self) => Math.min(...px.map(([a, b], i) => i === self ? 1e9 : Math.hypot(a - x, b - y)));
+  const inside = ([x, y]) => x > 20 && y > 20 && x < w - 20 && y < h - 20;
+  const points = px.map((p, i) => [inside(p) ? room(p, i) : -1, p]).sort((a, b) => b[0] - a[0]);
+  const spots = [];
+  for (let x = 15; x < w - 15; x += 12) for (let y = 15; y < h - 15; y += 12) spots.push([room([x, y], -1), [x, y]]);
+  spots.sort((a, b) => b[0] - a[0]);
+  return { points: points.slice(0, 12).map((p) => p[1]), empty: spots[0][1] };
+}
+"""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Pixels from the map's left top corner."""
+
+    points: list[tuple[float, float]]
+    empty: tuple[float, float]
+
+
+def map_of(page: Page) -> Locator:
+    """The map, waited for until it can be clicked."""
+    chart = page.locator(f"{MAP}[data-ready=true]")
+    chart.wait_for()
+    return chart
+
+
+def places_on(page: Page) -> Places:
+    """Points that stand apart, and the emptiest spot."""
+    found = map_of(page).evaluate(_FIND_PLACES)
+    return Places([tuple(p) for p in found["points"]], tuple(found["empty"]))
+
+
+def click_map(page: Page, place: tuple[float, float]) -> None:
+    """One click, away from the last one so that it is no double click."""
+    map_of(page).click(position={"x": place[0], "y": place[1]})
+
+
+def pixels(page: Page) -> str:
+    """The decoded picture's pixels as a PNG data URL."""
+    return str(page.locator(PICTURE).evaluate("(canvas) => canvas.toDataURL()"))
+
+
+def painted(page: Page) -> int:
+    """How often the decoded picture was painted."""
+    return int(page.locator(PICTURE).get_attribute("data-painted") or 0)
+
+
+def wait_painted(page: Page) -> None:
+    """Until there is a picture."""
+    page.locator(f"{PICTURE}[data-painted]").wait_for()
+
+
+def query(page: Page) -> dict[str, str]:
+    """The query parameters of the address bar."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def wait_for_query(page: Page, name: str, wanted: Callable[[str], bool] = bool) -> str:
+    """The parameter's value, once it is there and as wanted."""
+    eventually(lambda: wanted(query(page).get(name, "")), what=f"{name} in {page.url}")
+    return query(page)[name]
+
+
+def eventually(
+    condition: Callable[[], bool], *, what: object = "condition", seconds: float = 15
+) -> None:
+    """Poll until true; an assertion error that says what did not come."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, f"this did not come within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+def says(page: Page, text: str) -> None:
+    """The page shows this text, soon."""
+    expect(page.get_by_text(text).first).to_be_visible()
+
+
+# ---- sliders -------------------------------------------------------------------------------------
+class Slider:
+    """One latent dimension's slider, moved by the mouse."""
+
+    def __init__(self, page: Page, index: int = 0) -> None:
+        self.page = page
+        self.input = page.get_by_test_id(f"latent-slider-{index}")
+        self.input.wait_for()
+        self.input.scroll_into_view_if_needed()
+        label = self.input.get_attribute("aria-label") or ""
+        self.dim = int(re.findall(r"\d+", label)[0])
+
+    @property
+    def value(self) -> float:
+        return float(self.input.input_value())
+
+    def at(self, share: float) -> tuple[float, float]:
+        """Window pixels of a share of the way, 0 left, 1 right."""
+        box = self.input.bounding_box()
+        assert box is not None
+        return box["x"] + 8 + share * (box["width"] - 16), box["y"] + box["height"] / 2
+
+    @property
+    def share(self) -> float:
+        low, high = (float(self.input.get_attribute(name) or 0) for name in ("min", "max"))
+        return (self.value - low) / (high - low)
+
+    def grab(self) -> None:
+        self.page.mouse.move(*self.at(self.share))
+        self.page.mouse.down()
+
+    def move(self, share: float, *, steps: int = 3) -> None:
+        self.page.mouse.move(*self.at(share), steps=steps)
+
+    def drag(self, share: float) -> None:
+        self.grab()
+        self.move(share)
+        self.page.mouse.up()
+
+
+def code_in_url(page: Page) -> list[float]:
+    """The code that the address bar holds."""
+    return [float(part) for part in query(page).get("z", "").split(",") if part]
