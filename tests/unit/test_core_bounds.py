@@ -28,7 +28,7 @@ class LinearModel:
     weight: Tensor
     bias: Tensor
     likelihood: Gaussian
-    device: torch.device = torch.device("cpu")
+    device: str = "cpu"
 
     def true_posterior(self, x: Tensor) -> MultivariateNormal:
         precision = torch.eye(2) + self.weight.T @ self.weight / self.likelihood.sigma**2

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.fixtures import pixels, small_model, stripes
+from tests.fixtures import pixels, save_small, small_model, stripes
 from vae_core.checkpoint import (
     CARD,
     FILES,

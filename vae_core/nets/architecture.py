@@ -18,7 +18,8 @@ class Architecture:
     `patch`: pixels are folded into channels in patch×patch blocks before the first
     convolution (space-to-depth). `widths`: channels of each resolution, finest first, or
     the hidden layers of an `mlp`. `blocks`: residual blocks at each resolution. `mid_width`:
-    channels between the two pixel shuffles that undo a 4×4 patch.
+    channels half-way up when a 4×4 patch is undone. `last`: how its last factor of 2 is
+    undone, by a pixel shuffle (quicker) or by resizing and a convolution (smoother).
     """
 
     kind: Kind
@@ -26,6 +27,7 @@ class Architecture:
     widths: tuple[int, ...] = (64,)
     blocks: tuple[int, ...] = (1,)
     mid_width: int = 16
+    last: Literal["shuffle", "resize"] = "shuffle"
 
     def __post_init__(self) -> None:
         numbers = (self.patch, self.mid_width, *self.widths)
@@ -60,7 +62,7 @@ def _fast(spec: ImageSpec) -> Architecture:
         widths.append(128)
     # Convolutions at the finest grids cost most and give least: blocks sit at the coarsest.
     blocks = (0,) * (len(widths) - 1) + (1,)
-    return Architecture("residual", patch=4, widths=tuple(widths), blocks=blocks)
+    return Architecture("residual", patch=4, widths=tuple(widths), blocks=blocks, last="resize")
 
 
 def _conv(spec: ImageSpec, *, scale: int) -> Architecture:

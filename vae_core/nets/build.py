@@ -73,11 +73,14 @@ def _last_layers(architecture: Architecture, spec: ImageSpec) -> list[nn.Module]
     if architecture.blocks[0]:
         layers = [group_norm(n_channels), nn.SiLU()]
     if patch == 4:
-        # Two shuffles of 2 look smoother than one of 4, whose 4×4 blocks never meet.
+        # Two steps of 2 look smoother than one of 4, whose 4×4 blocks never meet.
         mid_width = architecture.mid_width
         layers += [nn.Conv2d(n_channels, 4 * mid_width, 3, padding=1), nn.PixelShuffle(2)]
         layers += [nn.SiLU()]
         n_channels, patch = mid_width, 2
+    if patch == 2 and architecture.last == "resize":
+        layers += [nn.Upsample(scale_factor=2, mode="nearest")]
+        patch = 1
     layers.append(nn.Conv2d(n_channels, spec.channels * patch**2, 3, padding=1))
     if patch > 1:
         layers.append(nn.PixelShuffle(patch))
