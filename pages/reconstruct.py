@@ -9,5 +9,7 @@ checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
     st.markdown(f"The model sees **{checkpoint.model.spec}** pictures, whatever you give it.")
     options = reconstruct.choose_preparation()
-    for item in reconstruct.inputs(checkpoint, options):
-        reconstruct.result(checkpoint, item)
+    items = reconstruct.inputs(checkpoint, options)
+    chosen = reconstruct.overview(checkpoint, items)
+    if chosen is not None:
+        reconstruct.result(checkpoint, chosen, items)

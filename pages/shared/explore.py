@@ -138,7 +138,7 @@ def _point(checkpoint: Checkpoint, row: int) -> None:
         if found is None:
             show.pictures([(rebuilt, "reconstruction")], width=150)
             st.caption(
-                f"The original is not shown: the data set '{checkpoint.card['data']['source']}' "
+                f"The original is not shown: the data set '{show.source_name(checkpoint.card)}' "
                 "is not on this machine (or has changed). Set VAE_DATA_DIR to where it lies."
             )
         else:

@@ -61,12 +61,12 @@ def models(listed: Sequence[Listed]) -> None:
 
 def _model_card(checkpoint: Checkpoint) -> None:
     card = checkpoint.card
-    metrics, data = card["metrics"], card["data"]
+    metrics = card["metrics"]
     st.markdown(
         f"**{card['title']}** · {checkpoint.model.n_latent} latent dimensions, "
         f"{metrics['active_units']} in use · {checkpoint.model.spec} · "
         f"reconstruction {metrics['psnr_db']:.1f} dB on {metrics['n_test_images']:,} held-out "
-        f"images of {data['source']}"
+        f"images of {show.source_name(card)}"
     )
     rows = cache.sample_rows(checkpoint, n=10, seed=3)
     decoded = cache.decoded(checkpoint, checkpoint.codes.mean[list(rows)])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 from html import escape
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,12 +32,12 @@ def data_uri(image: NDArray[Any]) -> str:
     return "data:image/png;base64," + b64encode(buffer.getvalue()).decode()
 
 
-def _picture(image: NDArray[Any], caption: str, *, width: int, testid: str = "") -> str:
+def _picture(image: NDArray[Any], caption: str, *, width: str, testid: str = "") -> str:
     mark = f' data-testid="{escape(testid)}"' if testid else ""
     # Small pictures are enlarged with hard edges: smoothing would invent detail.
     sharp = " lxs-sharp" if image.shape[-1] <= 40 else ""
     return (
-        f'<figure class="lxs-picture{sharp}" style="width:{width}px"{mark}>'
+        f'<figure class="lxs-picture{sharp}" style="width:{width}"{mark}>'
         f'<img src="{data_uri(image)}" alt="{escape(caption)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
@@ -45,9 +47,12 @@ def pictures(
     images: list[tuple[NDArray[Any], str]], *, width: int, testids: tuple[str, ...] = ()
 ) -> None:
     """A row of pictures with captions that wraps on small screens."""
+    # At phone width up to three stay side by side.
+    beside = min(3, len(images))
+    limit = f"min({width}px, calc((100% - {0.75 * (beside - 1)}rem) / {beside}))"
     marks = [*testids, *[""] * (len(images) - len(testids))]
     parts = [
-        _picture(image, caption, width=width, testid=mark)
+        _picture(image, caption, width=limit, testid=mark)
         for (image, caption), mark in zip(images, marks, strict=True)
     ]
     st.html(f'{STYLE}<div class="lxs-row">{"".join(parts)}</div>')
@@ -59,6 +64,15 @@ def heat(difference: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([np.clip(level - step, 0, 1) for step in (0, 1, 2)]).astype(np.float32)
 
 
+def source_name(checkpoint_card: Mapping[str, Any]) -> str:
+    """The data a model was trained on: a set's name, or a path's last part."""
+    return Path(str(checkpoint_card["data"]["source"])).name
+
+
 def share_in_words(share: float) -> str:
     """0.83 → "larger than 83 % of the held-out images"."""
+    if share >= 1:
+        return "larger than all held-out images"
+    if share <= 0:
+        return "smaller than all held-out images"
     return f"larger than {100 * share:.0f} % of the held-out images"

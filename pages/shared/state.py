@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from pages.shared import show
 from vae_core.checkpoint import Listed
 
 DEFAULT_MODEL = "faces"
@@ -76,7 +76,7 @@ def _choose(good: Mapping[str, Listed]) -> None:
     metrics = card.get("metrics", {})
     st.caption(
         f"{card['model']['n_latent']} latent dimensions, {metrics.get('active_units', '?')} in "
-        f"use · trained on {Path(str(card['data']['source'])).name} · {card['n_codes']:,} of "
+        f"use · trained on {show.source_name(card)} · {card['n_codes']:,} of "
         f"{card['n_images']:,} images on the map"
     )
 

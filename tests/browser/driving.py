@@ -74,14 +74,19 @@ def wait_painted(page: Page) -> None:
     page.locator(f"{PICTURE}[data-painted]").wait_for()
 
 
+def address(page: Page) -> str:
+    """The address bar. Asked of the page: `page.url` stands still while Python sleeps."""
+    return str(page.evaluate("() => location.href"))
+
+
 def query(page: Page) -> dict[str, str]:
     """The query parameters of the address bar."""
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+    return {name: values[0] for name, values in parse_qs(urlsplit(address(page)).query).items()}
 
 
 def wait_for_query(page: Page, name: str, wanted: Callable[[str], bool] = bool) -> str:
     """The parameter's value, once it is there and as wanted."""
-    eventually(lambda: wanted(query(page).get(name, "")), what=f"{name} in {page.url}")
+    eventually(lambda: wanted(query(page).get(name, "")), what=f"{name} in {address(page)}")
     return query(page)[name]
 
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.driving import PICTURE, click_map, eventually, map_of, places_on, says
+from tests.browser.driving import PICTURE, address, click_map, eventually, map_of, places_on, says
 from tests.browser.server import running_app
 
 PAGES = ("/", "/explore", "/walk", "/reconstruct")
@@ -37,7 +37,7 @@ def test_deep_link_is_the_first_request_of_a_server(
     with running_app(tiny_checkpoints) as fresh:
         page = visit(f"{fresh.url}{path}?model=faces-tiny")
         assert_framed(page, path)
-        assert "model=faces-tiny" in page.url
+        assert "model=faces-tiny" in address(page)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -85,12 +85,12 @@ def test_pages_link_to_each_other_without_reload(visit: Visit) -> None:
     for name, path in (("Explore", "/explore"), ("Walk", "/walk"), ("Reconstruct", "/reconstruct")):
         page.get_by_role("link", name=name).first.click()
         page.locator(READY[path]).first.wait_for()
-        eventually(lambda: "model=faces-tiny" in page.url, what=page.url)
+        eventually(lambda: "model=faces-tiny" in address(page), what=path)
     assert page.evaluate("() => window.stayed") is True
 
 
 def test_nothing_is_fetched_from_elsewhere(visit: Visit) -> None:
-    page = visit("about:blank".replace("about:blank", "/walk?model=faces-tiny"))
+    page = visit("/walk?model=faces-tiny")
     page.locator(READY["/walk"]).wait_for()
     names = page.evaluate("() => performance.getEntriesByType('resource').map((e) => e.name)")
     scripts = [n for n in names if not n.startswith(("http://127.0.0.1", "data:", "blob:"))]

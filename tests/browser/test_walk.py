@@ -8,6 +8,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import Visit
 from tests.browser.driving import (
     Slider,
+    address,
     click_map,
     code_in_url,
     eventually,
@@ -34,7 +35,7 @@ def open_walk(visit: Visit, path: str) -> tuple[Page, Slider]:
 def in_url(page: Page, slider: Slider) -> bool:
     """Whether the address bar holds the slider's value."""
     code = code_in_url(page)
-    return len(code) > slider.dim and abs(code[slider.dim] - slider.value) < 1e-6
+    return len(code) > slider.dim and abs(code[slider.dim] - slider.value) < 1e-3
 
 
 @pytest.mark.parametrize("path", [FACES, DIGITS])
@@ -104,7 +105,7 @@ def test_the_link_reopens_the_same_picture(visit: Visit, path: str) -> None:
     page, slider = open_walk(visit, path)
     slider.drag(0.83)
     eventually(lambda: in_url(page, slider), what="the value in the link")
-    again, other = open_walk(visit, page.url)
+    again, other = open_walk(visit, address(page))
     assert pixels(again) == pixels(page)
     assert other.value == slider.value
     assert query(again) == query(page)
@@ -112,7 +113,7 @@ def test_the_link_reopens_the_same_picture(visit: Visit, path: str) -> None:
 
 def test_a_code_beyond_the_sliders_is_shown_as_it_is(visit: Visit) -> None:
     page, slider = open_walk(visit, f"{DIGITS}&z=9,-9")
-    assert abs(slider.value) == 9
+    assert abs(slider.value) == pytest.approx(9, abs=0.011)
     assert code_in_url(page) == [9, -9]
 
 
