@@ -5,4 +5,4 @@ from pages.shared import cache, frame, state, walk
 frame.require()
 checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
-    walk.sliders(checkpoint)
+    walk.sliders(checkpoint, walk.start(checkpoint))

@@ -14,6 +14,7 @@ from pages.shared.components import latent_map
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import nearest_codes, snap
 
+_PICKED = "explore_pick"
 _MAP_NAMES = {"umap": "UMAP", "pca": "PCA", "0,1": "latent plane", "dimensions": "two dimensions"}
 
 
@@ -72,13 +73,13 @@ def _choose_plane(checkpoint: Checkpoint, pair: tuple[int, int] | None, column: 
 def map_and_details(checkpoint: Checkpoint, view: View) -> None:
     """The map and, below it, what is known of the picked spot. Reruns alone on each click."""
     data = dict(cache.map_data(checkpoint, view.projection, view.colour))
-    # Without a link the first point is shown: an empty page explains less than a face.
-    data["select"] = _asked_selection(checkpoint) or {"row": 0}
+    # With nothing picked the first point is shown: an empty page explains less than a face.
+    data["select"] = _last_selection(checkpoint, view) or _asked_selection(checkpoint) or {"row": 0}
     pick = latent_map(data=data, key="explore_map")
     if pick is None:
         _details(checkpoint, _pick_from_link(checkpoint, view, data["select"]))
     else:
-        _remember(pick)
+        _remember(checkpoint, pick)
         _details(checkpoint, pick)
 
 
@@ -104,7 +105,22 @@ def _pick_from_link(
     return {"kind": "place", **selection, "z": z.tolist()}
 
 
-def _remember(pick: dict[str, Any]) -> None:
+def _last_selection(checkpoint: Checkpoint, view: View) -> dict[str, Any] | None:
+    """What was picked before on this model, placed on the map that is shown now."""
+    key, pick = st.session_state.get(_PICKED, ("", None))
+    if key != checkpoint.key or pick is None:
+        return None
+    if pick["kind"] == "point":
+        return {"row": int(pick["row"])}
+    if pick.get("projection") == view.projection:
+        return {"x": pick["x"], "y": pick["y"]}
+    z = np.array([pick["z"]], np.float32)
+    x, y = payload.projection_of(checkpoint, view.projection).transform(z)[0]
+    return {"x": float(x), "y": float(y)}
+
+
+def _remember(checkpoint: Checkpoint, pick: dict[str, Any]) -> None:
+    st.session_state[_PICKED] = (checkpoint.key, pick)
     if pick["kind"] == "point":
         state.put_in_url(point=str(pick["row"]), at=None)
     else:
