@@ -2,12 +2,18 @@
 
 import streamlit as st
 
+from pages.shared import components, frame
+
 st.set_page_config(page_title="Latent Explorer", page_icon="🧭", layout="wide")
-
-from pages.shared import cache, frame, state  # noqa: E402  (the page settings come first)
-
 page = frame.navigation()
 frame.tighten()
+with st.sidebar:
+    st.markdown("### Latent Explorer")
+    components.warm_up()
+
+# torch comes with these: the browser has something to do meanwhile.
+from pages.shared import cache, state
+
 state.model_picker(cache.listed_checkpoints())
 page.run()
 cache.settle_memory()

@@ -1,8 +1,11 @@
 """The map of the latent space: click anywhere and see what lives there."""
 
-from pages.shared import cache, explore, frame, state
+from pages.shared import frame
 
 frame.require()
+
+from pages.shared import cache, explore, state
+
 checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
     view = explore.choose_view(checkpoint)

@@ -2,9 +2,12 @@
 
 import streamlit as st
 
-from pages.shared import cache, frame, home, state
+from pages.shared import frame
 
 frame.require()
+
+from pages.shared import cache, home, state
+
 st.title("See what a variational autoencoder learned")
 st.markdown(
     "Every point below is an image, placed by a model that had to describe it with a few "

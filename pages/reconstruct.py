@@ -2,9 +2,12 @@
 
 import streamlit as st
 
-from pages.shared import cache, frame, reconstruct, state
+from pages.shared import frame
 
 frame.require()
+
+from pages.shared import cache, reconstruct, state
+
 checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
     st.markdown(f"The model sees **{checkpoint.model.spec}** pictures, whatever you give it.")

@@ -96,5 +96,7 @@ def save_small(
     codes = codes or encode_set(model, stripes(40))
     pca = fit_pca(codes.mean)
     maps = {"pca": pca, "umap": NeighbourProjection(pca.xy * 2, codes.mean)}
-    save_checkpoint(folder, model, card={"title": "Stripes"}, codes=codes, maps=maps)
+    card = {"title": "Stripes", "data": {"source": "stripes"}, "metrics": {}}
+    card |= {"split": {"seed": 0}, "objective": {"name": "vae"}}
+    save_checkpoint(folder, model, card=card, codes=codes, maps=maps)
     return folder

@@ -37,6 +37,10 @@ from vae_core.model import Autoencoder, ModelConfig
 FORMAT: Final = "latent-explorer/1"
 CARD: Final = "card.json"
 FILES: Final = ("model.safetensors", "codes.npz", "map.npz")
+# What every reader of a card may rely on.
+FIELDS: Final = (
+    "title", "data", "split", "objective", "metrics", "model", "n_codes", "n_images", "files"
+)  # fmt: skip
 _PICKLE_STARTS: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
@@ -159,9 +163,9 @@ def read_card(path: Path) -> dict[str, Any]:
     try:
         card: dict[str, Any] = json.loads(card_path.read_text(encoding="utf-8"))
         found = card["format"]
-        hashes = card["files"]
-        if not isinstance(hashes, dict) or "model" not in card:
-            raise KeyError("model")
+        lacking = [name for name in FIELDS if found == FORMAT and name not in card]
+        if lacking or not isinstance(card["files"], dict):
+            raise KeyError(*lacking)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"'{card_path}' is damaged or not a card of this project ({error!r}); restore it "

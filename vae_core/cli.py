@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shlex
 import shutil
 import sys
@@ -16,16 +17,22 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
+from vae_core.checkpoint import (
+    CARD,
+    Checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+    verify_checkpoint,
+)
 from vae_core.data.catalogue import CATALOGUE, load_images, source_record
 from vae_core.data.imageset import ImageSet
 from vae_core.data.pixels import prepare
-from vae_core.errors import DataError, ExplorerError
+from vae_core.errors import ConfigError, DataError, ExplorerError
 from vae_core.evaluate.bounds import evidence_bounds
 from vae_core.files import replace_file
 from vae_core.grid import picture_grid, to_picture
 from vae_core.latent.codes import encode_set
-from vae_core.objectives.registry import OBJECTIVES, objective_fields
+from vae_core.objectives.registry import OBJECTIVES, build_objective, objective_fields
 from vae_core.pipeline import check_folder, train_checkpoint
 from vae_core.train.config import TrainConfig
 from vae_core.train.loop import Interrupted, Progress
@@ -33,6 +40,7 @@ from vae_core.train.runtime import choose_runtime
 from vae_core.train.state import FOLDER
 
 BAD_INPUT, STOPPED = 2, 130
+MAX_SEED = 2**63 - 1
 _SHORT_NAMES = {"n_latent": "--latent"}
 
 
@@ -42,7 +50,11 @@ def _say(text: str) -> None:
 
 def _answer(args: argparse.Namespace, data: dict[str, Any], text: str) -> None:
     """Standard output gets one JSON object alone with --json, else the readable text."""
-    sys.stdout.write((json.dumps(data) if args.json else text) + "\n")
+    # JSON knows no NaN: a number that does not exist is null.
+    known = {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in data.items()
+    }
+    sys.stdout.write((json.dumps(known) if args.json else text) + "\n")
 
 
 def _table(data: dict[str, Any]) -> str:
@@ -67,12 +79,21 @@ def _load(args: argparse.Namespace, **options: Any) -> ImageSet:
 
 
 def _load_for(args: argparse.Namespace, checkpoint: Checkpoint) -> ImageSet:
-    """The images of --data in the shape the checkpoint works on."""
+    """The images of --data in the shape the checkpoint works on.
+
+    For the data it was trained on: the same images in the same split, so that its test
+    images are still unseen.
+    """
     spec, record = checkpoint.model.spec, checkpoint.card["data"]
-    same = str(record.get("source")) == str(args.data)
-    options: dict[str, Any] = {"n_images": record.get("n_images") if same else None}
-    if args.data not in CATALOGUE:
-        options |= {"size": spec.height, "channels": spec.channels}
+    name = args.data.strip().lower()
+    named = name in CATALOGUE
+    same = record["source"] == (name if named else str(Path(args.data).expanduser().resolve()))
+    options: dict[str, Any] = {}
+    if same:
+        options["n_images"] = record.get("n_asked", record["n_images"])
+    if same or not named:
+        options["size"] = spec.height if spec.height == spec.width else None
+        options["channels"] = spec.channels if spec.channels in (1, 3) else None
     images = _load(args, seed=int(checkpoint.card["split"]["seed"]), **options)
     if images.spec != spec:
         raise DataError(
@@ -83,19 +104,24 @@ def _load_for(args: argparse.Namespace, checkpoint: Checkpoint) -> ImageSet:
 
 
 def _train(args: argparse.Namespace) -> int:
-    options = {n: getattr(args, n) for n in objective_fields(args.objective)}
+    options = {n: getattr(args, n) for o in OBJECTIVES for n in objective_fields(o)}
     chosen = {k: v for k, v in options.items() if v is not None}
     names = [f.name for f in fields(TrainConfig) if f.name != "objective_options"]
     config = TrainConfig(**{n: getattr(args, n) for n in names}, objective_options=chosen)
-    if args.overwrite:
-        shutil.rmtree(args.out / FOLDER, ignore_errors=True)
-        (args.out / "card.json").unlink(missing_ok=True)
-    check_folder(args.out, resume=args.resume, config=config)
+    build_objective(config.objective, chosen)
+    if args.overwrite and args.resume:
+        raise ConfigError("--resume and --overwrite came together; give one of them.")
+    if not args.overwrite:
+        check_folder(args.out, resume=args.resume, config=config)
     runtime = choose_runtime(config.device, config.precision)
     chosen_data = {"n_images": args.images, "size": args.size, "channels": args.channels}
     images = _load(args, **chosen_data, seed=config.seed)
-    record = source_record(args.data, images, seed=config.seed)
+    record = {**source_record(args.data, images, seed=config.seed), "n_asked": args.images}
     _say(f"{len(images):,} {images.spec} images from '{args.data}'.")
+    if args.overwrite:
+        # Not before the new images are at hand: a misspelt --data must cost no checkpoint.
+        shutil.rmtree(args.out / FOLDER, ignore_errors=True)
+        (args.out / CARD).unlink(missing_ok=True)
     with tqdm(total=100, bar_format="{l_bar}{bar}| {postfix}", disable=None) as bar:
 
         def report(progress: Progress) -> None:
@@ -116,7 +142,15 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_number(flag: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ConfigError(f"{flag} {value} came, expected {least} to {most}; give another number.")
+
+
 def _evaluate(args: argparse.Namespace) -> int:
+    _check_number("--seed", args.seed, 0, MAX_SEED)
+    if args.limit is not None:
+        _check_number("--limit", args.limit, 1, sys.maxsize)
     checkpoint = load_checkpoint(args.checkpoint, device=args.device)
     images = _load_for(args, checkpoint)
     has_test = bool((images.split == 2).any())
@@ -186,13 +220,18 @@ def _reconstruct(args: argparse.Namespace) -> int:
 
 
 def _sample(args: argparse.Namespace) -> int:
-    if not 1 <= args.n <= 100_000:
-        raise DataError(f"--n {args.n} came, expected 1 to 100000 images; give another number.")
+    _check_number("--n", args.n, 1, 100_000)
+    _check_number("--seed", args.seed, 0, MAX_SEED)
     checkpoint = load_checkpoint(args.checkpoint, device=args.device)
     generator = torch.Generator().manual_seed(args.seed)
     images = checkpoint.model.sample(args.n, generator=generator).cpu().numpy()
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    picture_grid(images).save(args.out)
+    try:
+        picture_grid(images).save(args.out)
+    except ValueError as error:
+        raise DataError(
+            f"No picture can be written to '{args.out}' ({error}); let its name end in .png."
+        ) from error
     _answer(args, {"out": str(args.out), "n": args.n, "seed": args.seed}, f"Saved {args.out}")
     return 0
 
@@ -200,7 +239,11 @@ def _sample(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     listed = list_checkpoints(args.folder)
     data = [
-        {"path": str(e.path), "title": e.card["title"] if e.card else None, "problem": e.problem}
+        {
+            "path": str(e.path),
+            "title": e.card.get("title", e.path.name) if e.card else None,
+            "problem": e.problem,
+        }
         for e in listed
     ]
     lines = [f"{d['path']}  {d['title'] or d['problem']}" for d in data]
@@ -291,6 +334,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return VERBS[args.verb][0](args)
     except Interrupted as stop:
         _say(str(stop))
+        return STOPPED
+    except KeyboardInterrupt:
+        _say("Stopped; a run that was already training can go on with --resume.")
         return STOPPED
     except ExplorerError as error:
         _say(str(error))

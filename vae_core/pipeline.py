@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -14,6 +16,7 @@ from vae_core.checkpoint import CARD, save_checkpoint, versions
 from vae_core.data.imageset import ImageSet
 from vae_core.errors import ConfigError
 from vae_core.evaluate.bounds import evidence_bounds
+from vae_core.files import write_json
 from vae_core.latent.codes import Codes, encode_set, held_out_first
 from vae_core.latent.projection import Projection, fit_pca, fit_umap
 from vae_core.likelihoods import Gaussian
@@ -24,6 +27,7 @@ from vae_core.objectives.registry import describe_objective
 from vae_core.train.config import TrainConfig
 from vae_core.train.loop import Progress, train
 from vae_core.train.runtime import Runtime
+from vae_core.train.state import FOLDER as STATE_FOLDER
 from vae_core.train.state import Position, has_state, read_note
 
 BOUND_IMAGES = 1_000
@@ -89,6 +93,22 @@ def check_folder(folder: Path, *, resume: bool, config: TrainConfig) -> None:
         )
 
 
+def check_images(folder: Path, images: ImageSet, *, resume: bool) -> None:
+    """Note which images a run in `folder` sees; `ConfigError` when it is resumed with others."""
+    note = folder / STATE_FOLDER / "images.json"
+    rows = images.images[:: max(1, len(images) // 100)]
+    digest = hashlib.sha256(f"{images.images.shape}".encode())
+    for part in (images.ids, images.split, rows):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    if resume and note.is_file() and json.loads(note.read_text())["sha256"] != digest.hexdigest():
+        raise ConfigError(
+            f"--resume continues a run in '{folder}' that was started with other images than "
+            f"'{images.name}' holds now; give the same --data, or another --out."
+        )
+    note.parent.mkdir(parents=True, exist_ok=True)
+    write_json(note, {"sha256": digest.hexdigest()})
+
+
 def build_maps(codes: Codes, *, seed: int, tell: Callable[[str], None]) -> dict[str, Projection]:
     """PCA always; UMAP when there are enough codes."""
     maps: dict[str, Projection] = {"pca": fit_pca(codes.mean)}
@@ -146,6 +166,7 @@ def train_checkpoint(
     model_config, told = plan_model(images, config)
     for sentence in (runtime.reason, *told):
         tell(sentence)
+    check_images(folder, images, resume=resume)
     model, position = train(
         images, folder, model_config=model_config, config=config, runtime=runtime,
         resume=resume, report=report,

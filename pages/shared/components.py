@@ -56,6 +56,12 @@ def latent_walk(*, data: Mapping[str, Any], key: str) -> dict[str, Any] | None:
     return {"z": result["z"]} if result.get("z") else None
 
 
+def warm_up() -> None:
+    """Let the browser load and compile Plotly.js while the server still imports torch."""
+    data = {"view": "warm", "bundle": bundle_url(), "plotly": plotly_url()}
+    _renderer("warm")(key="warm_up", data=data)
+
+
 @lru_cache(maxsize=1)
 def _bundle() -> tuple[str, bytes]:
     """Name and content of the joined scripts and styles."""
@@ -64,7 +70,8 @@ def _bundle() -> tuple[str, bytes]:
     parts.append(
         f"const style = document.createElement('style'); style.textContent = {style};"
         "document.head.append(style);\n"
-        "export const VIEWS = { map: mountMap, walk: mountWalk };\nexport { Decoder };\n"
+        "export const VIEWS = { map: mountMap, walk: mountWalk, warm: mountWarm };\n"
+        "export { Decoder };\n"
     )
     script = "\n".join(parts).encode()
     return f"lx-{hashlib.sha256(script).hexdigest()[:16]}.js", script
@@ -80,7 +87,7 @@ def _without_modules(source: str) -> str:
     return re.sub(r"^export (?=const|class|function|async)", "", source, flags=re.MULTILINE)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _renderer(view: str) -> ComponentRenderer:
     """Registered once per process; not isolated, since Plotly.js puts its styles in the head."""
     script = (WEB_DIR / "loader.js").read_text("utf-8")

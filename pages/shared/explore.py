@@ -86,9 +86,9 @@ def map_and_details(checkpoint: Checkpoint, view: View) -> None:
 def _asked_selection(checkpoint: Checkpoint) -> dict[str, Any] | None:
     """The point or place a link names, if it exists here."""
     asked = state.url_at_start()
-    row = asked.get("point", "")
-    if row.isdigit() and int(row) < len(checkpoint.codes):
-        return {"row": int(row)}
+    row = payload.whole_number(asked.get("point", ""))
+    if row is not None and row < len(checkpoint.codes):
+        return {"row": row}
     place = state.code_from_text(asked.get("at", ""), n_latent=2)
     return None if place is None else {"x": float(place[0]), "y": float(place[1])}
 

@@ -49,12 +49,17 @@ def projection_choices(checkpoint: Checkpoint) -> list[str]:
     return ["0,1", *stored] if checkpoint.model.n_latent == 2 else [*stored, "dimensions"]
 
 
+def whole_number(text: str) -> int | None:
+    """ "12" → 12; None for anything but a few plain digits (to Python, "²" is a digit too)."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
 def parse_plane(name: str) -> tuple[int, int] | None:
     """ "3,7" → (3, 7); None for anything else."""
-    parts = name.split(",")
-    if len(parts) == 2 and all(part.isdigit() for part in parts):
-        return int(parts[0]), int(parts[1])
-    return None
+    numbers = [whole_number(part) for part in name.split(",")]
+    if len(numbers) != 2 or numbers[0] is None or numbers[1] is None:
+        return None
+    return numbers[0], numbers[1]
 
 
 def projection_of(checkpoint: Checkpoint, name: str) -> Projection:

@@ -12,6 +12,7 @@ from pages.shared import show
 from vae_core.checkpoint import Listed
 
 DEFAULT_MODEL = "faces"
+LARGEST = 1e6
 _MODEL = "model_name"
 _ASKED = "url_at_start"
 
@@ -43,7 +44,6 @@ def model_picker(listed: Sequence[Listed]) -> None:
     """The sidebar's choice of model; broken checkpoints are named with their reason."""
     good = {item.path.name: item for item in listed if item.card is not None}
     with st.sidebar:
-        st.markdown("### Latent Explorer")
         if good:
             _choose(good)
         for item in listed:
@@ -68,6 +68,7 @@ def _choose(good: Mapping[str, Listed]) -> None:
     )
     if st.session_state.get(_MODEL) not in (None, chosen):
         use_up("point", "at", "z", "map", "colour")
+        put_in_url(point=None, at=None, z=None)
         for name in ("code", "code_source"):
             st.session_state.pop(name, None)
     st.session_state[_MODEL] = chosen
@@ -95,10 +96,13 @@ def code_to_text(z: NDArray[np.float32]) -> str:
 def code_from_text(text: str, *, n_latent: int) -> NDArray[np.float32] | None:
     """Inverse of `code_to_text`; None when the text is no code of this size."""
     try:
-        z = np.array([float(part) for part in text.split(",")], np.float32)
+        values = [float(part) for part in text.split(",")]
     except ValueError:
         return None
-    return z if z.shape == (n_latent,) and bool(np.isfinite(z).all()) else None
+    # Refuses nan and infinities too; beyond this squares and networks overflow.
+    if len(values) != n_latent or not all(abs(value) <= LARGEST for value in values):
+        return None
+    return np.array(values, np.float32)
 
 
 def keep_code(z: NDArray[np.float32], *, source: str) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from tests.browser.server import CHROMIUM, RunningApp, chromium, running_app
 
-WIDE = {"width": 1280, "height": 900}
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+# Generous: software rendering on a busy machine draws a map in seconds.
+PATIENCE_MS = 30_000
+Scheme = Literal["light", "dark"]
 Visit = Callable[..., Page]
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,24 +45,39 @@ def app(tiny_checkpoints: Path) -> Iterator[RunningApp]:
         yield running
 
 
+@pytest.fixture(scope="package")
+def wide(browser: Browser) -> Iterator[BrowserContext]:
+    """A window of a laptop, its cache kept; each page in it is a session of its own."""
+    context = browser.new_context(viewport=WIDE, color_scheme="light")
+    context.set_default_timeout(PATIENCE_MS)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(browser: Browser, app: RunningApp) -> Iterator[Visit]:
-    """visit("/explore?…", size=…, scheme="dark") → a page in a fresh context.
+def visit(browser: Browser, wide: BrowserContext, app: RunningApp) -> Iterator[Visit]:
+    """visit("/explore?…") → a new page; with `size`, `scheme` or `fresh` in a new context.
 
     An uncaught error of any script on any visited page fails the test.
     """
-    contexts, errors = [], []
+    opened: list[Page | BrowserContext] = []
+    errors: list[str] = []
 
-    def go(path: str, *, size: dict[str, int] = WIDE, scheme: str = "light") -> Page:
-        context = browser.new_context(viewport=size, color_scheme=scheme)
-        context.set_default_timeout(20_000)
-        contexts.append(context)
+    def go(
+        path: str, *, size: ViewportSize = WIDE, scheme: Scheme = "light", fresh: bool = False
+    ) -> Page:
+        context = wide
+        if fresh or size != WIDE or scheme != "light":
+            context = browser.new_context(viewport=size, color_scheme=scheme)
+            context.set_default_timeout(PATIENCE_MS)
+            opened.append(context)
         page = context.new_page()
+        opened.append(page)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(path if path.startswith("http") else app.url + path)
         return page
 
     yield go
-    for context in contexts:
-        context.close()
+    for item in reversed(opened):
+        item.close()
     assert errors == []

@@ -22,11 +22,14 @@ _FIND_PLACES = """
   for (const trace of gd.data) for (let i = 0; i < trace.x.length; i++)
     px.push([(trace.x[i] - xaxis.range[0]) / (xaxis.range[1] - xaxis.range[0]) * w,
              (yaxis.range[1] - trace.y[i]) / (yaxis.range[1] - yaxis.range[0]) * h]);
-  const room = ([x, y], self) => Math.min(...px.map(([a, b], i) => i === self ? 1e9 : Math.hypot(a - x, b - y)));
+  const distance = ([x, y], [a, b]) => Math.hypot(a - x, b - y);
+  const room = (at, self) =>
+    px.reduce((least, p, i) => (i === self ? least : Math.min(least, distance(at, p))), 1e9);
   const inside = ([x, y]) => x > 20 && y > 20 && x < w - 20 && y < h - 20;
   const points = px.map((p, i) => [inside(p) ? room(p, i) : -1, p]).sort((a, b) => b[0] - a[0]);
   const spots = [];
-  for (let x = 15; x < w - 15; x += 12) for (let y = 15; y < h - 15; y += 12) spots.push([room([x, y], -1), [x, y]]);
+  for (let x = 15; x < w - 15; x += 12) for (let y = 15; y < h - 15; y += 12)
+    spots.push([room([x, y], -1), [x, y]]);
   spots.sort((a, b) => b[0] - a[0]);
   return { points: points.slice(0, 12).map((p) => p[1]), empty: spots[0][1] };
 }
@@ -91,7 +94,7 @@ def wait_for_query(page: Page, name: str, wanted: Callable[[str], bool] = bool) 
 
 
 def eventually(
-    condition: Callable[[], bool], *, what: object = "condition", seconds: float = 15
+    condition: Callable[[], bool], *, what: object = "condition", seconds: float = 30
 ) -> None:
     """Poll until true; an assertion error that says what did not come."""
     until = time.monotonic() + seconds

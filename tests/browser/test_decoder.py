@@ -24,9 +24,11 @@ SHIPPED = sorted(path.parent for path in (ROOT / "checkpoints").glob(f"*/{CARD}"
 _DECODE = """
 ([key, codes]) => {
   const decoder = window.__lx.decoders[key];
-  const bytes = new Uint8Array(Float32Array.from(codes.flatMap((z) => Array.from(decoder.decode(z)))).buffer);
+  const values = codes.flatMap((z) => Array.from(decoder.decode(z)));
+  const bytes = new Uint8Array(Float32Array.from(values).buffer);
   let text = "";
-  for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+  for (let i = 0; i < bytes.length; i += 32768)
+    text += String.fromCharCode(...bytes.subarray(i, i + 32768));
   return btoa(text);
 }
 """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +12,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from playwright.sync_api import Browser, Page
 from torch.nn import functional
 
 from pages.shared import assets, components
-
-playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = pytest.mark.browser
 
 RUN = """async ({ source, program, weights, z, engine }) => {
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -141,18 +137,16 @@ def transposed() -> tuple[Builder, list[int]]:
     return program, [18, 18, 1]
 
 
-@pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser.new_page()
-        browser.close()
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    opened = browser.new_page()
+    yield opened
+    opened.close()
 
 
 @pytest.mark.parametrize("engine", ["wasm", "script"])
 @pytest.mark.parametrize("build", [residual, transposed])
-def test_decoder_agrees_with_torch(page: Any, build: Any, engine: str) -> None:
+def test_decoder_agrees_with_torch(page: Page, build: Any, engine: str) -> None:
     program, shape = build()
     z = np.round(np.random.default_rng(3).normal(size=program.n_latent), 3).astype(np.float32)
     weights = np.concatenate([value.ravel() for value in program.values])

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.driving import PICTURE, address, click_map, eventually, map_of, places_on, says
+from tests.browser.driving import PICTURE, address, click_map, eventually, map_of, places_on
 from tests.browser.server import running_app
 
 PAGES = ("/", "/explore", "/walk", "/reconstruct")
@@ -27,7 +27,7 @@ def assert_framed(page: Page, path: str) -> None:
     expect(page.get_by_text("Latent Explorer").first).to_be_attached()
     for name in ("Home", "Explore", "Walk", "Reconstruct"):
         expect(page.get_by_role("link", name=name).first).to_be_attached()
-    assert page.get_by_test_id("stException").count() == 0
+    assert page.get_by_test_id("stException").all_inner_texts() == []
 
 
 @pytest.mark.parametrize("path", PAGES[1:])
@@ -41,27 +41,15 @@ def test_deep_link_is_the_first_request_of_a_server(
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_page_has_its_frame(visit: Visit, path: str) -> None:
-    assert_framed(visit(f"{path}?model=digits-2d"), path)
-
-
-@pytest.mark.parametrize("path", PAGES)
 def test_phone_has_no_sideways_scroll(visit: Visit, path: str) -> None:
     page = visit(f"{path}?model=faces-tiny", size=PHONE)
-    page.locator(READY[path]).first.wait_for()
+    assert_framed(page, path)
     widths = "() => [document.documentElement.scrollWidth, innerWidth]"
     eventually(lambda: page.evaluate(widths)[0] <= PHONE["width"], what=page.evaluate(widths))
-    inner = """() => [...document.querySelectorAll('[data-testid=stMain] *')].filter((node) =>
+    wider = """() => [...document.querySelectorAll('[data-testid=stMain] *')].filter((node) =>
       node.getBoundingClientRect().right > innerWidth + 1 && node.checkVisibility()
       && !node.closest('.lx-stage, [data-testid=stPlotlyChart]')).map((node) => node.className)"""
-    assert page.evaluate(inner) == []
-
-
-def test_phone_click_shows_the_picture_in_view(visit: Visit) -> None:
-    page = visit("/explore?model=faces-tiny", size=PHONE)
-    click_map(page, places_on(page).points[0])
-    says(page, "nearest images in the")
-    expect(page.locator(PICTURE)).to_be_visible()
+    assert page.evaluate(wider) == []
 
 
 @pytest.mark.parametrize("path", ["/explore", "/walk"])
@@ -71,9 +59,9 @@ def test_dark_theme_keeps_everything_visible(visit: Visit, path: str) -> None:
     if path == "/explore":
         click_map(page, places_on(page).points[0])
     expect(page.locator(f"{PICTURE}[data-painted]")).to_be_visible()
-    colours = page.locator(".lx-root").evaluate(
-        "(node) => [getComputedStyle(node).color, getComputedStyle(document.querySelector('.stApp')).backgroundColor]"
-    )
+    colours = page.evaluate("""() => [
+      getComputedStyle(document.querySelector('.lx-root')).color,
+      getComputedStyle(document.querySelector('.stApp')).backgroundColor]""")
     text, ground = (sum(map(int, c[c.index("(") + 1 : -1].split(",")[:3])) for c in colours)
     assert text - ground > 300
 
@@ -87,11 +75,7 @@ def test_pages_link_to_each_other_without_reload(visit: Visit) -> None:
         page.locator(READY[path]).first.wait_for()
         eventually(lambda: "model=faces-tiny" in address(page), what=path)
     assert page.evaluate("() => window.stayed") is True
-
-
-def test_nothing_is_fetched_from_elsewhere(visit: Visit) -> None:
-    page = visit("/walk?model=faces-tiny")
-    page.locator(READY["/walk"]).wait_for()
     names = page.evaluate("() => performance.getEntriesByType('resource').map((e) => e.name)")
-    scripts = [n for n in names if not n.startswith(("http://127.0.0.1", "data:", "blob:"))]
-    assert [name for name in scripts if not name.endswith(".svg")] == []
+    foreign = [n for n in names if not n.startswith(("http://127.0.0.1", "data:", "blob:"))]
+    # Streamlit asks fonts.gstatic.com for the picture in the tab; without a network it has none.
+    assert [name for name in foreign if not name.endswith(".svg")] == []

@@ -218,7 +218,7 @@ def test_link_to_a_point_shows_it(open_app: OpenApp) -> None:
 def test_link_to_an_empty_spot_shows_it(open_app: OpenApp) -> None:
     app = open_app("explore", model="faces-tiny", map="0,1", at="0.5,-0.25")
     assert app.subheader[0].value == "An empty spot"
-    assert app.query_params["at"] == "0.5000,-0.2500"
+    assert app.query_params["at"] == "0.5,-0.25"
     assert app.query_params["map"] == "0,1"
 
 
@@ -241,5 +241,4 @@ def test_another_model_forgets_the_selection(open_app: OpenApp) -> None:
     app.sidebar.selectbox[0].set_value("digits-2d").run()
     assert_whole(app)
     assert app.query_params["model"] == "digits-2d"
-    assert "Click a point" in words(app)
     assert "point" not in app.query_params

@@ -19,7 +19,9 @@ def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
 
 
 def shown(app: AppTest) -> list[str]:
-    return [element.value for element in app.subheader]
+    """Names of all pictures shown: those of the overview, or the only one."""
+    overview = [box for box in app.selectbox if box.key == "closer"]
+    return sorted(overview[0].options if overview else [e.value for e in app.subheader])
 
 
 @pytest.mark.parametrize("model", ["digits-2d", "faces-tiny"])
@@ -27,7 +29,7 @@ def test_unusual_pictures_are_all_shown(open_app: OpenApp, model: str) -> None:
     pictures = good_pictures()
     app = upload(open_app("reconstruct", model=model), *pictures.items())
     assert [element.value for element in app.error] == []
-    assert shown(app) == list(pictures)
+    assert shown(app) == sorted(pictures)
 
 
 @pytest.mark.parametrize("name", bad_pictures())
@@ -48,6 +50,14 @@ def test_two_pictures_of_one_name_are_both_shown(open_app: OpenApp) -> None:
 def test_the_same_picture_twice_is_shown_twice(open_app: OpenApp) -> None:
     files = (("face.png", png()), ("face.png", png()))
     assert len(shown(upload(open_app("reconstruct", model="digits-2d"), *files))) == 2
+
+
+def test_each_picture_of_many_can_be_looked_at(open_app: OpenApp) -> None:
+    app = upload(open_app("reconstruct", model="digits-2d"), *good_pictures().items())
+    for name in good_pictures():
+        app.selectbox(key="closer").set_value(name).run()
+        assert [element.value for element in app.exception] == []
+        assert app.subheader[0].value == name
 
 
 def test_a_name_with_markup_is_shown_as_it_is(open_app: OpenApp) -> None:

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -94,13 +93,15 @@ def test_a_folder_of_broken_images(refused: Refused, tmp_path: Path, out: Path) 
         (["--size", "5000"], "A size of 5000 pixels was asked for"),
         (["--objective", "vae", "--beta", "2"], "Objective 'vae' has no option beta"),
         (["--objective", "ae", "--warmup-steps", "2"], "'ae' has no option warmup_steps"),
+        (["--resume", "--overwrite"], "--resume and --overwrite came together"),
         (["--resume"], "holds no interrupted run; leave --resume out"),
     ],
 )
 def test_senseless_options_of_train(
     refused: Refused, out: Path, flags: list[str], sentence: str
 ) -> None:
-    assert sentence in refused("train", "--data", "digits", "--out", out, *flags)
+    quick = ("--data", "digits", "--preset", "mlp", "--epochs", 1)
+    assert sentence in refused("train", *quick, "--out", out, *flags)
     assert not (out / "card.json").exists()
 
 
@@ -202,8 +203,10 @@ def test_corrupt_pictures_are_named_and_the_others_go_on(
     assert (tmp_path / "out" / "good.png").exists()
 
 
-def test_data_of_another_shape(refused: Refused, digits: Path, tmp_path: Path) -> None:
-    np.savez(tmp_path / "wide.npz", images=stripes(9, (1, 6, 9)).images)
+def test_data_of_another_shape(
+    refused: Refused, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vae_core.data.catalogue.N_FACES_DEFAULT", 20)
     text = refused("evaluate", digits, "--data", "faces", "--importance-samples", 1)
     assert "faces" in text and "grey 8×8" in text
 

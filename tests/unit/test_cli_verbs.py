@@ -30,6 +30,11 @@ def strict(text: str) -> dict[str, Any]:
     return found
 
 
+def size_of(path: str | Path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
+
+
 @pytest.fixture
 def answer(capsys: pytest.CaptureFixture[str]) -> Answer:
     """Run a command with --json and return its one object, alone on one line of stdout."""
@@ -207,7 +212,7 @@ def test_reconstruct_writes_one_picture_each(
     assert told["problems"] == []
     for result, path in zip(told["results"], digit_files, strict=True):
         assert result["image"] == str(path)
-        assert Image.open(result["out"]).size == (8, 8)
+        assert size_of(result["out"]) == (8, 8)
         assert 0 <= result["squared_error"] < 0.5
 
 
@@ -228,7 +233,7 @@ def test_sample_is_repeatable_by_its_seed(digits: Path, tmp_path: Path, answer: 
         assert answer("sample", digits, "--n", 10, "--seed", seed, "--out", file)["n"] == 10
     first, again, other = (file.read_bytes() for file in files)
     assert first == again != other
-    assert Image.open(files[0]).size == (4 * 8, 3 * 8)
+    assert size_of(files[0]) == (4 * 8, 3 * 8)
 
 
 def test_list_names_good_and_broken_folders(

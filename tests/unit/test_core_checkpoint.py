@@ -112,7 +112,7 @@ def test_weights_that_are_not_finite_are_never_written(tmp_path: Path) -> None:
     model = small_model()
     model.mean_head.bias.data[0] = torch.nan
     with pytest.raises(CheckpointError, match="not finite and were not written"):
-        save_small(tmp_path / "bad", model=model)
+        save_small(tmp_path / "bad", model=model, codes=CODES)
     assert not (tmp_path / "bad" / CARD).exists()
 
 

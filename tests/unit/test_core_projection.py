@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
@@ -134,6 +135,12 @@ def test_umap_keeps_clusters_apart_and_is_repeatable() -> None:
     assert np.array_equal(before, np.random.get_state()[1])  # type: ignore[index]
     rows, _ = nearest(first.xy, first.xy, k=5)
     assert ((rows < 30) == (np.arange(60) < 30)[:, None]).mean() > 0.95
+
+
+def test_umap_leaves_the_number_of_threads_as_it_was() -> None:
+    before = torch.get_num_threads()
+    fit_umap(some_codes(40))
+    assert torch.get_num_threads() == before
 
 
 def test_umap_means_nothing_below_sixteen_codes() -> None:

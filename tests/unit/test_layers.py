@@ -119,6 +119,7 @@ def test_nothing_is_unpickled_or_reseeded(path: Path) -> None:
     assert "torch.load(" not in source
     assert "allow_pickle=True" not in source
     assert "np.random.seed(" not in source
+    assert "torch.manual_seed(" not in source
 
 
 @each([path for path in page_files if path.name != "cache.py"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from vae_core.errors import ConfigError
@@ -141,7 +142,10 @@ def fit_umap(
         n_jobs=1,
         precomputed_knn=(rows, distances),
     )
+    n_threads = torch.get_num_threads()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         xy = reducer.fit_transform(spread)
+    # numba's OpenMP sets the number for the whole process, which slows torch up to 15-fold.
+    torch.set_num_threads(n_threads)
     return NeighbourProjection(np.ascontiguousarray(xy, np.float32), codes)

@@ -87,7 +87,8 @@ def _start(
     folder: Path, spec: ModelConfig, config: TrainConfig, runtime: Runtime, *, resume: bool
 ) -> Run:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        # Not torch.manual_seed: that would reseed every GPU too.
+        torch.default_generator.manual_seed(config.seed)
         model = Autoencoder(spec)
     model = model.to(runtime.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective: Objective = build_objective(config.objective, config.objective_options)

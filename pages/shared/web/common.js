@@ -54,6 +54,11 @@ export function plotly(path) {
   }));
 }
 
+/** Nothing to see: Plotly.js is loaded and compiled before a map asks for it. */
+export function mountWarm({ data }) {
+  plotly(data.plotly).catch(() => {});  // a map that needs it says so itself
+}
+
 /** el("div", {class, text, on: {click}, attribute: value}, ...children) */
 export function el(tag, options = {}, ...children) {
   const node = document.createElement(tag);
