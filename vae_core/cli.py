@@ -35,6 +35,7 @@ from vae_core.latent.codes import encode_set
 from vae_core.objectives.registry import OBJECTIVES, build_objective, objective_fields
 from vae_core.pipeline import check_folder, train_checkpoint
 from vae_core.train.config import TrainConfig
+from vae_core.train.interrupt import stop_between_steps
 from vae_core.train.loop import Interrupted, Progress
 from vae_core.train.runtime import choose_runtime
 from vae_core.train.state import FOLDER
@@ -132,11 +133,12 @@ def _train(args: argparse.Namespace) -> int:
                 f"{progress.images_per_second:,.0f} images/s, {minutes}:{seconds:02d} left"
             )
 
-        metrics = train_checkpoint(
-            images, args.out, config=config, runtime=runtime, record=record,
-            command=args.command_line, title=args.title, resume=args.resume,
-            report=report, tell=bar.write if sys.stderr.isatty() else _say,
-        )  # fmt: skip
+        with stop_between_steps() as stopped:
+            metrics = train_checkpoint(
+                images, args.out, config=config, runtime=runtime, record=record,
+                command=args.command_line, title=args.title, resume=args.resume,
+                report=report, tell=bar.write if sys.stderr.isatty() else _say, cancelled=stopped,
+            )  # fmt: skip
     text = f"{_table(metrics)}\nSaved in {args.out}; open it with: streamlit run app.py"
     _answer(args, {"checkpoint": str(args.out), **metrics}, text)
     return 0
@@ -164,7 +166,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         "split": "test" if has_test else "all",
         "n_images": len(test),
         "squared_error": float(codes.squared_error.astype(np.float64).mean()),
-        "psnr": float(psnr.mean()),
+        "psnr_db": float(psnr.mean()),
         "active_units": int(codes.is_active.sum()),
     }
     if checkpoint.card["objective"]["name"] != "ae":

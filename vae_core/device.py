@@ -33,4 +33,15 @@ def choose_device(name: str = "auto") -> tuple[torch.device, str]:
             f"Device '{name}' was asked for but torch {torch.__version__} sees none here; "
             "use --device auto or cpu."
         )
-    return torch.device(name), "it was asked for"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"Device '{name}' is no device torch knows; choose auto, cuda, cuda:0, mps or cpu."
+        ) from error
+    if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"Device '{name}' was asked for, this machine has {torch.cuda.device_count()} CUDA "
+            "device(s) counted from 0; choose one of them or auto."
+        )
+    return device, "it was asked for"

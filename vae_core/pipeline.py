@@ -156,6 +156,7 @@ def train_checkpoint(
     resume: bool = False,
     report: Callable[[Progress], None] | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
     """Train, encode the held-out images, make the maps and write the checkpoint.
 
@@ -169,7 +170,7 @@ def train_checkpoint(
     check_images(folder, images, resume=resume)
     model, position = train(
         images, folder, model_config=model_config, config=config, runtime=runtime,
-        resume=resume, report=report,
+        resume=resume, report=report, cancelled=cancelled,
     )  # fmt: skip
     model = model.cpu()
     tell("Encoding the held-out images…")

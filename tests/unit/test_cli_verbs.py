@@ -189,7 +189,7 @@ def test_evaluate_of_images_that_are_not_square(tmp_path: Path, answer: Answer) 
 def test_an_autoencoder_is_evaluated_without_bounds(tmp_path: Path, answer: Answer) -> None:
     assert train("--data", "digits", "--objective", "ae", "--out", tmp_path / "ae") == 0
     told = answer("evaluate", tmp_path / "ae", "--data", "digits")
-    assert told["psnr"] > 0
+    assert told["psnr_db"] > 0
     assert "elbo" not in told
 
 
