@@ -34,7 +34,7 @@ def test_ctrl_c_saves_says_how_to_resume_and_the_run_goes_on(tmp_path: Path) -> 
     assert code == STOPPED
     assert "--resume" in told and "Traceback" not in told
     before = read_note(tmp_path / "run")["position"]
-    assert 0 < before["step"] < before["epoch"] * 10_000
+    assert before["step"] > 0 and before["epoch"] < 80
     with quick_maps():
         again = [*RUN, "--out", str(tmp_path / "run")]
         assert main([*again, "--resume"]) == 0
