@@ -73,14 +73,18 @@ def _choose_plane(checkpoint: Checkpoint, pair: tuple[int, int] | None, column: 
 def map_and_details(checkpoint: Checkpoint, view: View) -> None:
     """The map and, below it, what is known of the picked spot. Reruns alone on each click."""
     data = dict(cache.map_data(checkpoint, view.projection, view.colour))
-    # With nothing picked the first point is shown: an empty page explains less than a face.
-    data["select"] = _last_selection(checkpoint, view) or _asked_selection(checkpoint) or {"row": 0}
+    chosen = _last_selection(checkpoint, view) or _asked_selection(checkpoint)
+    # With nothing picked the first point's picture is shown: an empty panel explains less.
+    data["select"] = chosen or {"row": 0}
     pick = latent_map(data=data, key="explore_map")
-    if pick is None:
-        _details(checkpoint, _pick_from_link(checkpoint, view, data["select"]))
-    else:
+    if pick is not None:
         _remember(checkpoint, pick)
         _details(checkpoint, pick)
+    elif chosen is not None:
+        _details(checkpoint, _pick_from_link(checkpoint, view, chosen))
+    else:
+        # No details unasked: their chart would make the first map come a second later.
+        st.caption("Click a point to see its original, its posterior and its neighbours.")
 
 
 def _asked_selection(checkpoint: Checkpoint) -> dict[str, Any] | None:
