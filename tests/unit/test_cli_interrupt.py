@@ -12,7 +12,7 @@ from tests.fixtures import ROOT, quick_maps
 from vae_core.cli import STOPPED, main
 from vae_core.train.state import read_note
 
-RUN = "train --data digits --latent 2 --preset mlp --epochs 80 --device cpu".split()
+RUN = ["train", "--data", "digits", "--latent", "2", "--preset", "mlp", "--epochs", "80"]
 
 
 def stop_after_first_epoch(out: Path) -> tuple[int, str]:
