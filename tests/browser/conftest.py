@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
+from tests.browser.driving import MAP, map_of
 from tests.browser.server import CHROMIUM, RunningApp, chromium, running_app
 
 WIDE: ViewportSize = {"width": 1280, "height": 900}
@@ -81,3 +82,33 @@ def visit(browser: Browser, wide: BrowserContext, app: RunningApp) -> Iterator[V
     for item in reversed(opened):
         item.close()
     assert errors == []
+
+
+@pytest.fixture(scope="module")
+def tab(wide: BrowserContext, app: RunningApp) -> Iterator[Page]:
+    """One tab that the tests of a file share: opening the app anew takes seconds each time."""
+    page, errors = wide.new_page(), list[str]()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{app.url}/?model=faces-tiny")
+    page.locator(f"{MAP}[data-ready=true]").wait_for()
+    yield page
+    page.close()
+    assert errors == []
+
+
+@pytest.fixture
+def explore(tab: Page) -> Page:
+    """The shared tab on Explore; what earlier tests picked is still picked."""
+    tab.get_by_role("link", name="Explore").first.click()
+    tab.locator(".lx-legend").wait_for()
+    map_of(tab)
+    return tab
+
+
+@pytest.fixture
+def walk(tab: Page) -> Page:
+    """The shared tab on Walk, back at the mean code."""
+    tab.get_by_role("link", name="Walk").first.click()
+    tab.locator("[data-testid=latent-walk][data-ready=true]").wait_for()
+    tab.get_by_role("button", name="Mean code").click()
+    return tab

@@ -12,6 +12,7 @@ from tests.browser.driving import (
     click_map,
     code_in_url,
     eventually,
+    map_of,
     painted,
     pixels,
     places_on,
@@ -39,7 +40,7 @@ def in_url(page: Page, slider: Slider) -> bool:
 
 
 @pytest.mark.parametrize("path", [FACES, DIGITS])
-def test_picture_follows_while_dragging(visit: Visit, path: str) -> None:
+def test_picture_follows_while_dragging_and_the_link_keeps_it(visit: Visit, path: str) -> None:
     page, slider = open_walk(visit, path)
     seen = [pixels(page)]
     slider.grab()
@@ -53,58 +54,11 @@ def test_picture_follows_while_dragging(visit: Visit, path: str) -> None:
     assert len(set(seen)) == len(seen)
     eventually(lambda: in_url(page, slider), what="the last value in the link")
     assert slider.share == pytest.approx(0.9, abs=0.02)
+    assert_link_reopens(visit, page, slider)
 
 
-def test_no_move_is_lost(visit: Visit) -> None:
-    page, slider = open_walk(visit, FACES)
-    for share in (0.1, 0.8, 0.3, 0.9, 0.5, 0.2, 0.7, 0.4, 0.95, 0.6):
-        slider.drag(share)
-        assert slider.share == pytest.approx(share, abs=0.02)
-        eventually(lambda: in_url(page, slider), what=f"{slider.value} in the link")
-    assert slider.share == pytest.approx(0.6, abs=0.02)
-
-
-def test_quick_moves_end_at_the_last_value(visit: Visit) -> None:
-    page, slider = open_walk(visit, DIGITS)
-    for share in (0.1, 0.8, 0.3, 0.9, 0.5):
-        slider.drag(share)
-    eventually(lambda: in_url(page, slider), what="the last value in the link")
-    page.wait_for_timeout(400)
-    assert slider.share == pytest.approx(0.5, abs=0.02)
-    assert in_url(page, slider)
-
-
-def test_keys_move_a_slider(visit: Visit) -> None:
-    page, slider = open_walk(visit, FACES)
-    before, start = pixels(page), slider.value
-    slider.input.focus()
-    for _ in range(10):
-        page.keyboard.press("ArrowRight")
-    assert slider.value == pytest.approx(start + 0.1, abs=0.011)
-    eventually(lambda: pixels(page) != before)
-
-
-def test_random_mean_and_undo(visit: Visit) -> None:
-    page, _ = open_walk(visit, FACES)
-    mean, start = pixels(page), query(page)["z"]
-    page.get_by_role("button", name="Random code").click()
-    eventually(lambda: pixels(page) != mean, what="a random picture")
-    wait_for_query(page, "z", lambda z: z != start)
-    drawn = pixels(page)
-    page.get_by_role("button", name="Random code").click()
-    eventually(lambda: pixels(page) != drawn, what="another random picture")
-    page.get_by_role("button", name="Undo").click()
-    eventually(lambda: pixels(page) == drawn, what="the earlier picture")
-    page.get_by_role("button", name="Mean code").click()
-    eventually(lambda: pixels(page) == mean, what="the mean picture")
-    wait_for_query(page, "z", lambda z: z == start)
-
-
-@pytest.mark.parametrize("path", [FACES, DIGITS])
-def test_the_link_reopens_the_same_picture(visit: Visit, path: str) -> None:
-    page, slider = open_walk(visit, path)
-    slider.drag(0.83)
-    eventually(lambda: in_url(page, slider), what="the value in the link")
+def assert_link_reopens(visit: Visit, page: Page, slider: Slider) -> None:
+    """The address opened in a fresh browser shows the same code and the very same pixels."""
     again = visit(address(page), fresh=True)
     other = Slider(again)
     wait_painted(again)
@@ -113,47 +67,93 @@ def test_the_link_reopens_the_same_picture(visit: Visit, path: str) -> None:
     assert query(again) == query(page)
 
 
+def test_no_move_is_lost(walk: Page) -> None:
+    slider = Slider(walk)
+    for share in (0.1, 0.8, 0.3, 0.9, 0.5, 0.2, 0.7, 0.4, 0.95, 0.6):
+        slider.drag(share)
+        assert slider.share == pytest.approx(share, abs=0.02)
+        eventually(lambda: in_url(walk, slider), what=f"{slider.value} in the link")
+    assert slider.share == pytest.approx(0.6, abs=0.02)
+
+
+def test_quick_moves_end_at_the_last_value(walk: Page) -> None:
+    slider = Slider(walk, 1)
+    for share in (0.1, 0.8, 0.3, 0.9, 0.5):
+        slider.drag(share)
+    eventually(lambda: in_url(walk, slider), what="the last value in the link")
+    walk.wait_for_timeout(400)
+    assert slider.share == pytest.approx(0.5, abs=0.02)
+    assert in_url(walk, slider)
+
+
+def test_keys_move_a_slider(walk: Page) -> None:
+    slider = Slider(walk)
+    slider.drag(0.3)
+    before, start = pixels(walk), slider.value
+    slider.input.focus()
+    for _ in range(10):
+        walk.keyboard.press("ArrowRight")
+    assert slider.value == pytest.approx(start + 0.1, abs=0.011)
+    eventually(lambda: pixels(walk) != before)
+
+
+def test_random_mean_and_undo(walk: Page) -> None:
+    slider = Slider(walk)
+    eventually(lambda: in_url(walk, slider), what="the mean in the link")
+    mean, start = pixels(walk), query(walk)["z"]
+    walk.get_by_role("button", name="Random code").click()
+    eventually(lambda: pixels(walk) != mean, what="a random picture")
+    wait_for_query(walk, "z", lambda z: z != start)
+    drawn = pixels(walk)
+    walk.get_by_role("button", name="Random code").click()
+    eventually(lambda: pixels(walk) != drawn, what="another random picture")
+    walk.get_by_role("button", name="Undo").click()
+    eventually(lambda: pixels(walk) == drawn, what="the earlier picture")
+    walk.get_by_role("button", name="Mean code").click()
+    eventually(lambda: pixels(walk) == mean, what="the mean picture")
+    wait_for_query(walk, "z", lambda z: z == start)
+
+
 def test_a_code_beyond_the_sliders_is_shown_as_it_is(visit: Visit) -> None:
     page, slider = open_walk(visit, f"{DIGITS}&z=9,-9")
     assert abs(slider.value) == pytest.approx(9, abs=0.011)
     assert code_in_url(page) == [9, -9]
 
 
-def test_the_walk_survives_a_visit_elsewhere(visit: Visit) -> None:
-    page, slider = open_walk(visit, FACES)
+def test_the_walk_survives_a_visit_elsewhere(walk: Page) -> None:
+    slider = Slider(walk)
     slider.drag(0.9)
-    eventually(lambda: in_url(page, slider))
-    before = pixels(page)
-    page.get_by_role("link", name="Home").click()
-    says(page, "Models here")
-    page.get_by_role("link", name="Walk").first.click()
-    again = Slider(page)
-    wait_painted(page)
+    eventually(lambda: in_url(walk, slider))
+    before = pixels(walk)
+    walk.get_by_role("link", name="Home").first.click()
+    says(walk, "Models here")
+    walk.get_by_role("link", name="Walk").first.click()
+    again = Slider(walk)
+    wait_painted(walk)
     assert again.value == slider.value
-    assert pixels(page) == before
+    assert pixels(walk) == before
 
 
-def test_a_carried_code_replaces_an_earlier_walk(visit: Visit) -> None:
-    page, slider = open_walk(visit, FACES)
+def test_a_carried_code_replaces_an_earlier_walk(walk: Page) -> None:
+    slider = Slider(walk)
     slider.drag(0.95)
-    eventually(lambda: in_url(page, slider))
-    page.get_by_role("link", name="Explore").click()
-    click_map(page, places_on(page).points[0])
-    wait_for_query(page, "point")
-    picked = pixels(page)
-    page.get_by_role("button", name="Walk from here").click()
-    says(page, "Started from point")
-    wait_painted(page)
-    eventually(lambda: pixels(page) == picked, what="the carried picture")
+    eventually(lambda: in_url(walk, slider))
+    walk.get_by_role("link", name="Explore").first.click()
+    map_of(walk)
+    click_map(walk, places_on(walk).points[1])
+    wait_for_query(walk, "point", str.isdecimal)
+    picked = pixels(walk)
+    walk.get_by_role("button", name="Walk from here").click()
+    says(walk, "Started from point")
+    eventually(lambda: pixels(walk) == picked, what="the carried picture")
 
 
-def test_another_model_gets_its_own_sliders(visit: Visit) -> None:
-    page, _ = open_walk(visit, FACES)
-    page.get_by_label("Model", exact=True).click()
-    page.get_by_role("option", name="digits").click()
-    wait_for_query(page, "z", lambda z: z.count(",") == 1)
-    eventually(lambda: page.get_by_test_id("latent-slider-2").count() == 0)
-    slider, before = Slider(page), pixels(page)
+def test_another_model_gets_its_own_sliders(walk: Page) -> None:
+    walk.get_by_label("Model", exact=True).click()
+    walk.get_by_role("option", name="digits").click()
+    wait_for_query(walk, "z", lambda z: z.count(",") == 1)
+    eventually(lambda: walk.get_by_test_id("latent-slider-2").count() == 0)
+    slider, before = Slider(walk), pixels(walk)
     slider.drag(0.1 if slider.share > 0.5 else 0.9)
-    eventually(lambda: pixels(page) != before)
-    assert page.locator(".lx-error").count() == 0
+    eventually(lambda: pixels(walk) != before)
+    assert walk.locator(".lx-error").count() == 0
