@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page
 
@@ -228,7 +229,7 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=40)
     args = parser.parse_args()
     name, grey = args.model.name, args.grey.name
-    result: dict[str, object] = {}
+    result: dict[str, Any] = {}
     with chromium() as browser:
         with running_app(args.model.parent, args.grey.parent) as app:
             result["visits"] = visits(app, browser, name)
@@ -242,9 +243,10 @@ def main() -> None:
         for fragment in (False, True):
             figures = native_clicks(browser, args.model, fragment=fragment, n=args.clicks)
             result["click_native_fragment" if fragment else "click_native"] = figures
-    ours, native = result["click_ours"], result["click_native_fragment"]
-    assert isinstance(ours, dict) and isinstance(native, dict)
-    result["native_over_ours"] = native["p50_ms"] / ours["p50_ms"]
+    # Against the quicker of the two native ways.
+    medians = {key: value["p50_ms"] for key, value in result.items() if key.startswith("click_")}
+    ours = medians.pop("click_ours")
+    result["native_over_ours"] = min(medians.values()) / ours
     result |= {"model": name, "grey": grey, "machine": machine_facts()}
     text = json.dumps(result, indent=2)
     sys.stdout.write(text + "\n")

@@ -31,9 +31,9 @@ def heading_of_pick(page: Page) -> str:
     return heading.inner_text().removeprefix("Image ")
 
 
-def assert_link_reopens(visit: Visit, page: Page) -> None:
-    """The address opened in a fresh browser shows the very same pixels."""
-    again = visit(address(page), fresh=True)
+def assert_link_reopens(visit: Visit, page: Page, *, fresh: bool) -> None:
+    """The address opened anew, or in a fresh browser, shows the very same pixels."""
+    again = visit(address(page), fresh=fresh)
     map_of(again)
     wait_painted(again)
     assert pixels(again) == pixels(page)
@@ -54,7 +54,7 @@ def test_click_on_a_point_shows_picture_details_and_link(visit: Visit, path: str
     says(page, "reconstruction")
     expect(page.locator(".js-plotly-plot .errorbar").first).to_be_attached()
     expect(page.locator(".lxs-row").last.locator("img")).to_have_count(8)
-    assert_link_reopens(visit, page)
+    assert_link_reopens(visit, page, fresh=path == FACES)
 
 
 @pytest.mark.parametrize("path", [f"{FACES}&map=2,5&colour=KL", DIGITS])
@@ -68,7 +68,7 @@ def test_click_where_nothing_is_decodes_that_place(visit: Visit, path: str) -> N
     x, y = wait_for_query(page, "at").split(",")
     assert (float(x), float(y)) != (0, 0)
     assert "point" not in query(page)
-    assert_link_reopens(visit, page)
+    assert_link_reopens(visit, page, fresh=False)
 
 
 def test_home_map_is_alive(tab: Page) -> None:
