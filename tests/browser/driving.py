@@ -94,7 +94,7 @@ def wait_for_query(page: Page, name: str, wanted: Callable[[str], bool] = bool) 
 
 
 def eventually(
-    condition: Callable[[], bool], *, what: object = "condition", seconds: float = 30
+    condition: Callable[[], bool], *, what: object = "condition", seconds: float = 90
 ) -> None:
     """Poll until true; an assertion error that says what did not come."""
     until = time.monotonic() + seconds
