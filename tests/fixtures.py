@@ -51,14 +51,24 @@ def small_model(
     preset: str = "auto",
     likelihood: str = "bernoulli",
     seed: int = 0,
+    posterior: str = "diagonal",
+    n_classes: int = 0,
 ) -> Autoencoder:
-    """An untrained model whose heads say something (trained ones do), in eval mode."""
+    """An untrained model whose heads say something (trained ones do), in eval mode.
+
+    With classes it also has a classifier.
+    """
     spec = ImageSpec(*shape)
-    config = ModelConfig(spec, n_latent, architecture_for(preset, spec), likelihood)
+    config = ModelConfig(
+        spec, n_latent, architecture_for(preset, spec), likelihood,
+        posterior=posterior, n_classes=n_classes, is_classifier=n_classes > 0,
+    )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Autoencoder(config)
-        torch.nn.init.normal_(model.log_std_head.weight, std=0.05)
+        for head in (model.log_std_head, model.factor_head, model.label_head):
+            if head is not None:
+                torch.nn.init.normal_(head.weight, std=0.05)
     return model.eval()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from vae_core.checkpoint import CARD, save_checkpoint, versions
 from vae_core.data.imageset import ImageSet
-from vae_core.errors import ConfigError
+from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.bounds import evidence_bounds
 from vae_core.files import write_json
 from vae_core.latent.codes import Codes, encode_set, held_out_first
@@ -23,9 +23,15 @@ from vae_core.likelihoods import Gaussian
 from vae_core.model import Autoencoder, ModelConfig
 from vae_core.nets import architecture_for
 from vae_core.objectives import build_objective
-from vae_core.objectives.registry import describe_objective
+from vae_core.objectives.registry import (
+    WITHOUT_EVIDENCE,
+    describe_objective,
+    is_classifier,
+    uses_labels,
+)
 from vae_core.train.config import TrainConfig
 from vae_core.train.loop import Progress, train
+from vae_core.train.processes import Processes
 from vae_core.train.runtime import Runtime
 from vae_core.train.state import FOLDER as STATE_FOLDER
 from vae_core.train.state import Position, has_state, read_note
@@ -50,7 +56,21 @@ def plan_model(images: ImageSet, config: TrainConfig) -> tuple[ModelConfig, list
         told.append(f"Likelihood: {name} ({why}).")
     architecture = architecture_for(config.preset, images.spec)
     told.append(f"Network: {architecture.kind} for {images.spec} images, {config.n_latent}-d code.")
-    return ModelConfig(images.spec, config.n_latent, architecture, name), told
+    objective = build_objective(config.objective, config.objective_options)
+    n_classes = _count_classes(images, config) if uses_labels(objective) else 0
+    return ModelConfig(
+        images.spec, config.n_latent, architecture, name,
+        posterior=config.posterior, n_classes=n_classes, is_classifier=is_classifier(objective),
+    ), told  # fmt: skip
+
+
+def _count_classes(images: ImageSet, config: TrainConfig) -> int:
+    if images.labels is None or len(np.unique(images.labels)) < 2:
+        raise DataError(
+            f"'{images.name}' has no two classes but the objective '{config.objective}' needs "
+            "labels; sort the images into one folder per class, or choose another objective."
+        )
+    return int(images.labels.max()) + 1
 
 
 def with_validation(images: ImageSet, *, seed: int) -> ImageSet:
@@ -136,7 +156,7 @@ def measure(
     }
     if isinstance(model.likelihood, Gaussian):
         figures["sigma"] = model.likelihood.sigma
-    if config.objective != "ae":
+    if config.objective not in WITHOUT_EVIDENCE:
         part = 2 if (images.split == 2).any() else 1
         held_out = images.take(np.flatnonzero(images.split == part)[:BOUND_IMAGES])
         bounds = evidence_bounds(model, held_out.images, importance_samples=1, seed=config.seed)
@@ -157,21 +177,29 @@ def train_checkpoint(
     report: Callable[[Progress], None] | None = None,
     tell: Callable[[str], None] = lambda _: None,
     cancelled: Callable[[], bool] | None = None,
+    initial: Autoencoder | None = None,
+    processes: Processes | None = None,
 ) -> dict[str, Any]:
     """Train, encode the held-out images, make the maps and write the checkpoint.
 
     `record` says where the images come from, `command` how to do this again. Returns the
-    card's metrics. Errors as in `train`.
+    card's metrics. Under torchrun every process calls this and the first one writes; the
+    others return {}. Errors as in `train`.
     """
+    processes = processes or Processes()
     images = with_validation(images, seed=config.seed)
     model_config, told = plan_model(images, config)
     for sentence in (runtime.reason, *told):
         tell(sentence)
-    check_images(folder, images, resume=resume)
+    if processes.is_main:
+        check_images(folder, images, resume=resume)
     model, position = train(
         images, folder, model_config=model_config, config=config, runtime=runtime,
-        resume=resume, report=report, cancelled=cancelled,
+        resume=resume, report=report, tell=tell, cancelled=cancelled, initial=initial,
+        processes=processes,
     )  # fmt: skip
+    if not processes.is_main:
+        return {}
     model = model.cpu()
     tell("Encoding the held-out images…")
     codes = encode_set(model, held_out_first(images, seed=config.seed), n_total=len(images))

@@ -35,7 +35,8 @@ class Program:
 
 
 class _Writer:
-    def __init__(self) -> None:
+    def __init__(self, n_latent: int) -> None:
+        self.n_latent = n_latent
         self.ops: list[Operation] = []
         self.blocks: list[Floats] = []
         self.n_weights = 0
@@ -64,11 +65,14 @@ def _bias(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, n: int) -> NDArray[
 
 
 def _dense(layer: nn.Linear, writer: _Writer, shape: tuple[int, ...] | None) -> None:
+    # A model with classes decodes without a label here: its inputs would all be zero.
     weight = layer.weight.detach().cpu().numpy()
+    if not writer.ops:
+        weight = weight[:, : writer.n_latent]
     order = np.arange(layer.out_features)
     if shape is not None:
         order = order.reshape(shape).transpose(1, 2, 0).ravel()
-    fields = {"n_in": layer.in_features, "n_out": layer.out_features}
+    fields = {"n_in": weight.shape[1], "n_out": layer.out_features}
     w = writer.store(weight[order].T)
     writer.add("dense", **fields, w=w, b=writer.store(_bias(layer, len(order))[order]))
     if shape is not None:
@@ -142,7 +146,7 @@ def decoder_program(model: Autoencoder) -> Program:
 
     `ConfigError` when the decoder holds a layer outside the list.
     """
-    writer = _Writer()
+    writer = _Writer(model.n_latent)
     _walk(model.decoder, writer)
     writer.add("act", kind=model.likelihood.shown_by)
     channels, height, width = model.spec.shape

@@ -11,9 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 
 @dataclass(frozen=True)
 class ImageSpec:
@@ -36,28 +33,3 @@ class ImageSpec:
     def __str__(self) -> str:
         colour = {1: "grey", 3: "RGB"}.get(self.channels, f"{self.channels}-channel")
         return f"{colour} {self.width}×{self.height}"
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """Diagonal Gaussian q(z|x) with `mean` and `log_std`, each float32 `[B,D]`.
-
-    `log_std` is the logarithm of the standard deviation, not of the variance.
-    """
-
-    mean: Tensor
-    log_std: Tensor
-
-    @property
-    def std(self) -> Tensor:
-        """Standard deviation `[B,D]`."""
-        return self.log_std.exp()
-
-    def sample(self, *, n: int = 1, generator: torch.Generator | None = None) -> Tensor:
-        """Draw z = mean + exp(log_std)·ε, ε ~ N(0, I); returns `[n,B,D]`.
-
-        Source: Kingma & Welling 2013 (arXiv:1312.6114), section 2.4.
-        """
-        shape = (n, *self.mean.shape)
-        noise = torch.randn(shape, generator=generator, device=self.mean.device)
-        return self.mean + self.std * noise

@@ -99,7 +99,7 @@ def test_a_run_can_be_stopped_and_resumed(
 
     command = ("--data", "digits", "--out", tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr("vae_core.train.loop._validate", stopped)
+        patch.setattr("vae_core.train.loop.validate", stopped)
         assert train(*command) == 130
     assert "give the same command with --resume to go on" in capsys.readouterr().err
     assert train(*command, "--resume") == 0
@@ -112,7 +112,7 @@ def test_stopping_outside_the_loop_is_no_crash_either(
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vae_core.cli.load_images", stopped)
+    monkeypatch.setattr("vae_core.cli.common.load_images", stopped)
     assert train("--data", "digits", "--out", tmp_path / "out") == 130
     assert "Stopped" in capsys.readouterr().err
 

@@ -18,7 +18,7 @@ from vae_core.estimators import importance_bound
 from vae_core.evaluate import evidence_bounds, score_images
 from vae_core.evaluate.bounds import log_weights
 from vae_core.likelihoods import Gaussian
-from vae_core.types import Posterior
+from vae_core.posterior import Posterior
 
 
 @dataclass

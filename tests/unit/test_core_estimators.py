@@ -17,7 +17,8 @@ from vae_core.estimators import (
     log_standard_normal,
     psnr,
 )
-from vae_core.types import ImageSpec, Posterior
+from vae_core.posterior import Posterior
+from vae_core.types import ImageSpec
 
 DRAW = torch.Generator().manual_seed(7)
 MEAN, LOG_STD = torch.randn(6, 4, generator=DRAW), torch.randn(6, 4, generator=DRAW)

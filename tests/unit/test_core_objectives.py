@@ -10,23 +10,43 @@ import torch
 from tests.fixtures import pixels, small_model
 from vae_core.errors import ConfigError
 from vae_core.estimators import kl_to_standard_normal
+from vae_core.likelihoods import LIKELIHOODS
 from vae_core.model import Autoencoder
 from vae_core.objectives import AE, OBJECTIVES, VAE, Batch, BetaVAE, Terms, build_objective
 from vae_core.objectives.base import Objective
 from vae_core.objectives.registry import describe_objective, objective_fields
+from vae_core.posterior import POSTERIORS
 
 X = pixels(6)
 every = pytest.mark.parametrize("name", OBJECTIVES)
 
 
+Y = torch.tensor([0, 1, 2, -1, 2, -1])
+KINDS = [(likelihood, posterior) for likelihood in LIKELIHOODS for posterior in POSTERIORS]
+
+
 @pytest.fixture(scope="module")
 def model() -> Autoencoder:
-    return small_model(likelihood="gaussian")
+    return small_model(likelihood="gaussian", n_classes=3)
 
 
 def run(objective: Objective, model: Autoencoder, *, step: float = 0) -> Terms:
     generator = torch.Generator().manual_seed(0)
-    return objective(model, Batch(X, generator), torch.tensor(step))
+    return objective(model, Batch(X, generator, Y, 600), torch.tensor(step))
+
+
+@every
+@pytest.mark.parametrize(("likelihood", "posterior"), KINDS)
+def test_objective_likelihood_and_posterior_combine_freely(
+    name: str, likelihood: str, posterior: str
+) -> None:
+    model = small_model(likelihood=likelihood, posterior=posterior, n_classes=3)
+    terms = run(build_objective(name, {}), model)
+    terms.loss.mean().backward()
+    assert terms.loss.shape == (len(X),)
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert all(g.isfinite().all() for g in gradients)
+    assert model.mean_head.weight.grad is not None
 
 
 @every
@@ -119,11 +139,14 @@ def test_options_are_described_for_flags_and_card() -> None:
     assert objective_fields("vae") == {}
     assert objective_fields("beta-vae")["beta"] == (float, 4.0, "weight of the KL term")
     described = describe_objective("beta-vae", build_objective("beta-vae", {"beta": 2.0}))
-    assert described == {"name": "beta-vae", "beta": 2.0, "warmup_steps": 0, "free_nats": 0.0}
+    others = {"warmup_steps": 0, "cycle_steps": 0, "free_nats": 0.0}
+    assert described == {"name": "beta-vae", "beta": 2.0, **others}
 
 
 def test_unknown_names_and_options_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="'gan' is unknown; choose one of ae, vae, beta-vae"):
+    with pytest.raises(
+        ConfigError, match="'gan' is unknown; choose one of ae, denoising-ae, vae, beta-vae"
+    ):
         build_objective("gan", {})
     with pytest.raises(ConfigError, match="'vae' has no option beta, it knows none"):
         build_objective("vae", {"beta": 2.0})

@@ -112,7 +112,7 @@ def test_ctrl_c_during_the_check_after_an_epoch_loses_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        patch.setattr("vae_core.train.loop._validate", stopped)
+        patch.setattr("vae_core.train.loop.validate", stopped)
         run(tmp_path / "parts", epochs=1)
     resumed, _ = run(tmp_path / "parts", epochs=1, resume=True)
     assert same_weights(whole, resumed)
@@ -134,9 +134,9 @@ def test_the_best_epoch_by_validation_is_returned_and_not_the_last(
 
     def scripted(run: Any, _: object) -> dict[str, float]:
         seen.append({k: v.clone() for k, v in run.model.state_dict().items()})
-        return {"val_loss": next(losses)}
+        return {"val_loss": next(losses), "active_units": 1}
 
-    monkeypatch.setattr("vae_core.train.loop._validate", scripted)
+    monkeypatch.setattr("vae_core.train.loop.validate", scripted)
     model, position = run(tmp_path, epochs=3)
     assert (position.best_epoch, position.best_loss) == (2, 3.0)
     assert all(v.equal(seen[1][k]) for k, v in model.state_dict().items())

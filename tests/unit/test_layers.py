@@ -18,7 +18,7 @@ MAX_LINES = 350
 ORDER = (
     ("types", "errors", "files"),
     ("device", "grid", "estimators", "data"),
-    ("likelihoods",),
+    ("likelihoods", "posterior"),
     ("nets",),
     ("model",),
     ("objectives", "evaluate"),
@@ -34,8 +34,8 @@ RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
 ONLY = {
     "data": {"types", "errors", "files"},
     "estimators": set(),
-    "evaluate": {"errors", "types", "estimators", "likelihoods", "model", "data"},
-    "latent": {"errors", "types", "estimators", "model", "data", "evaluate"},
+    "evaluate": {"errors", "types", "estimators", "likelihoods", "posterior", "model", "data"},
+    "latent": {"errors", "types", "files", "estimators", "posterior", "model", "data", "evaluate"},
     "grid": set(),
 }
 

@@ -12,12 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vae_core.errors import ConfigError
-from vae_core.estimators import (
-    importance_bound,
-    kl_to_standard_normal,
-    log_normal,
-    log_standard_normal,
-)
+from vae_core.estimators import importance_bound, log_standard_normal
 from vae_core.model import Autoencoder
 
 # Codes decoded at once: bounds memory whatever K and the batch are.
@@ -50,7 +45,7 @@ def log_weights(
         z = posterior.sample(n=min(at_once, n - start), generator=generator)
         raw = model.decode_raw(z.flatten(0, 1))
         nll = model.likelihood.nll(raw, x.repeat(len(z), 1, 1, 1)).view(len(z), len(x))
-        prior, proposal = log_standard_normal(z), log_normal(z, posterior.mean, posterior.log_std)
+        prior, proposal = log_standard_normal(z), posterior.log_density(z)
         rows.append(prior - proposal - nll)
     return torch.cat(rows)
 
@@ -82,7 +77,7 @@ def evidence_bounds(
         target = model.likelihood.target(x.float() / 255, generator)
         weights = log_weights(model, target, n=importance_samples, generator=generator)
         posterior = model.encode(target)
-        divergence = kl_to_standard_normal(posterior.mean, posterior.log_std).sum(1)
+        divergence = posterior.kl_terms().sum(1)
         nll.append(-importance_bound(weights))
         elbo.append(weights.mean(0))
         kl.append(divergence)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vae_core.estimators import kl_to_standard_normal
 from vae_core.model import Autoencoder
 
 Floats = NDArray[np.float32]
@@ -49,7 +48,7 @@ def score_images(
         error = (model.likelihood.mean(raw) - x).square().flatten(1).mean(1)
         # Grey values are scored as they are here: a binarised draw would add chance.
         nats = model.likelihood.nll(raw, x)
-        kl = kl_to_standard_normal(posterior.mean, posterior.log_std)
+        kl = posterior.kl_terms()
         tensors = (posterior.mean, posterior.log_std, error, nats, kl)
         parts.append(tuple(t.float().cpu().numpy() for t in tensors))
         if progress:

@@ -7,10 +7,29 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from vae_core.errors import ConfigError
+from vae_core.objectives.aggregate import WAE, BetaTCVAE, InfoVAE
 from vae_core.objectives.base import Objective
-from vae_core.objectives.elbo import AE, VAE, BetaVAE
+from vae_core.objectives.denoising import DenoisingAE, DenoisingVAE
+from vae_core.objectives.elbo import AE, VAE, BetaVAE, CapacityVAE
+from vae_core.objectives.importance import IWAE
+from vae_core.objectives.labelled import ConditionalVAE, SemiSupervised
 
-OBJECTIVES: Mapping[str, Callable[..., Objective]] = {"ae": AE, "vae": VAE, "beta-vae": BetaVAE}
+OBJECTIVES: Mapping[str, Callable[..., Objective]] = {
+    "ae": AE,
+    "denoising-ae": DenoisingAE,
+    "vae": VAE,
+    "beta-vae": BetaVAE,
+    "capacity-vae": CapacityVAE,
+    "beta-tcvae": BetaTCVAE,
+    "info-vae": InfoVAE,
+    "wae": WAE,
+    "iwae": IWAE,
+    "denoising-vae": DenoisingVAE,
+    "conditional-vae": ConditionalVAE,
+    "m2": SemiSupervised,
+}
+# Objectives without sampling have no posterior worth the name, so no evidence bound.
+WITHOUT_EVIDENCE = frozenset({"ae", "denoising-ae", "wae"})
 
 
 def objective_fields(name: str) -> dict[str, tuple[type, Any, str]]:
@@ -28,7 +47,7 @@ def _maker(name: str) -> Callable[..., Objective]:
 
 
 def build_objective(name: str, options: Mapping[str, Any]) -> Objective:
-    """Make the objective called `name`; `ConfigError` for a name or option it has not."""
+    """Make the objective called `name`; `ConfigError` for a name, option or value it has not."""
     known = objective_fields(name)
     foreign = sorted(set(options) - set(known))
     if foreign:
@@ -36,7 +55,29 @@ def build_objective(name: str, options: Mapping[str, Any]) -> Objective:
             f"Objective '{name}' has no option {', '.join(foreign)}, it knows "
             f"{', '.join(known) or 'none'}; leave it out or choose another objective."
         )
+    for option, value in options.items():
+        if isinstance(value, float | int) and not value >= 0:
+            raise ConfigError(
+                f"--{option.replace('_', '-')} {value} came, expected a number of 0 or more; "
+                f"the usual value is {known[option][1]}."
+            )
     return _maker(name)(**options)
+
+
+def uses_labels(objective: Objective) -> bool:
+    """Whether the objective needs labels, so that the model needs classes."""
+    return bool(getattr(objective, "uses_labels", False))
+
+
+def is_classifier(objective: Objective) -> bool:
+    """Whether the objective also trains q(y|x)."""
+    return bool(getattr(objective, "is_classifier", False))
+
+
+def settling_steps(objective: Objective) -> int:
+    """Steps until the objective stops changing: before them losses cannot be compared."""
+    ramps = ("warmup_steps", "capacity_steps")
+    return max((int(getattr(objective, name, 0)) for name in ramps), default=0)
 
 
 def describe_objective(name: str, objective: Objective) -> dict[str, Any]:

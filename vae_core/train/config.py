@@ -18,18 +18,27 @@ def _help(default: Any, text: str) -> Any:
 class TrainConfig:
     """A run ends after `epochs`, or after `minutes` when that is given."""
 
-    objective: str = _help("vae", "what is minimised: ae, vae or beta-vae")
-    objective_options: Mapping[str, float] = field(default_factory=dict)
+    objective: str = _help("vae", "what is minimised")
+    objective_options: Mapping[str, Any] = field(default_factory=dict)
     n_latent: int = _help(16, "latent dimensions")
     preset: str = _help("auto", "network: auto, fast, mlp, conv-s, conv-m or burgess")
-    likelihood: str = _help("auto", "auto, bernoulli, bernoulli-continuous or gaussian")
+    likelihood: str = _help("auto", "auto, bernoulli, bernoulli-continuous, gaussian or logistic")
+    posterior: str = _help("diagonal", "covariance of q(z|x): diagonal or full")
     epochs: int = _help(20, "passes over the training images")
     minutes: float | None = _help(None, "stop after this many minutes instead of after epochs")
     batch_size: int = _help(0, "images per step; 0 = 128, fewer for small sets")
     learning_rate: float = _help(3e-3, "peak of the one-cycle schedule")
+    weight_decay: float = _help(1e-4, "decoupled weight decay of AdamW")
+    ema_decay: float = _help(0.0, "keep a moving average of the weights with this decay; 0 = off")
+    patience_epochs: int = _help(
+        0, "stop after this many epochs without a better validation loss; 0 = never"
+    )
+    n_labels: int = _help(0, "labels the objective may see, balanced over the classes; 0 = all")
     seed: int = _help(0, "seed of the weights, the batches and the noise")
     device: str = _help("auto", "auto, cuda, mps or cpu")
     precision: str = _help("auto", "auto, float32 or bfloat16")
+    compile: bool = _help(False, "run the step through torch.compile (slow first step)")
+    tensorboard: bool = _help(False, "also log to OUT/tensorboard")
 
     def __post_init__(self) -> None:
         positive = {"latent": self.n_latent, "epochs": self.epochs}
@@ -48,6 +57,17 @@ class TrainConfig:
                 f"--minutes {self.minutes:g} came, expected a positive number of minutes; "
                 "give for example --minutes 5."
             )
+        for name, share in (("ema-decay", self.ema_decay), ("weight-decay", self.weight_decay)):
+            if not 0 <= share < 1:
+                raise ConfigError(
+                    f"--{name} {share:g} came, expected a number from 0 to below 1; "
+                    "leave it out for the default."
+                )
+        for name, count in (("patience-epochs", self.patience_epochs), ("n-labels", self.n_labels)):
+            if count < 0:
+                raise ConfigError(
+                    f"--{name} {count} came, expected 0 or more; leave it out for the default."
+                )
         if not 0 < self.learning_rate < 1:
             raise ConfigError(
                 f"--learning-rate {self.learning_rate:g} came, expected a number between "

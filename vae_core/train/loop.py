@@ -1,35 +1,42 @@
 """The training loop: reads top to bottom in one sitting.
 
-Each step re-seeds its generator from (seed, images seen), so an interrupted run that is
-resumed ends with the same weights as one that was never stopped (bit-equal on CPU).
+Each step re-seeds its generator from (seed, rank, images seen), so an interrupted run that
+is resumed ends with the same weights as one that was never stopped (bit-equal on CPU).
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vae_core.data.imageset import ImageSet
 from vae_core.errors import DataError, TrainingError
-from vae_core.estimators import active_units
 from vae_core.model import Autoencoder, ModelConfig
-from vae_core.objectives import Batch, Objective, build_objective
+from vae_core.objectives import Batch
+from vae_core.objectives.registry import settling_steps, uses_labels
+from vae_core.train.board import Board
 from vae_core.train.config import TrainConfig, one_cycle
-from vae_core.train.journal import Journal, Value
+from vae_core.train.journal import Journal
+from vae_core.train.processes import Processes, mean_over_processes, share_of_batch
+from vae_core.train.run import Run, start_run
 from vae_core.train.runtime import Runtime
-from vae_core.train.state import Position, has_state, load_state, save_state
-from vae_core.train.step import ImageFeed, TrainStep, epoch_order, step_seed
+from vae_core.train.state import Position
+from vae_core.train.step import ImageFeed, epoch_order, hide_labels, step_seed
+from vae_core.train.update import update
+from vae_core.train.validate import validate
+from vae_core.train.watch import warnings_of
 
 VALIDATION_IMAGES = 2_000
 REPORT_EVERY_SECONDS = 0.5
+MAX_SKIPPED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,116 +54,13 @@ class Interrupted(TrainingError):  # noqa: N818 - an outcome, not an error
     """The run was stopped on purpose; its state is saved and can be resumed."""
 
 
-@dataclass
-class Run:
-    """A run's moving parts."""
+@dataclass(frozen=True)
+class Talk:
+    """How a run speaks and is spoken to: progress, sentences, and the wish to stop."""
 
-    step_module: TrainStep
-    optimizer: torch.optim.Optimizer
-    position: Position
-    best: dict[str, Tensor]
-    loss_sum: Tensor
-    folder: Path
-    config: TrainConfig
-    runtime: Runtime
-
-    @property
-    def model(self) -> Autoencoder:
-        """The raw model, the one that is saved."""
-        return self.step_module.model
-
-    def save(self) -> None:
-        """Write the state, unless the weights went bad."""
-        if _all_finite(self.model):
-            self.position.loss_sum = float(self.loss_sum)
-            save_state(
-                self.folder,
-                self.position,
-                model=self.model,
-                optimizer=self.optimizer,
-                best=self.best,
-                config=self.config.to_json(),
-            )
-
-
-def _all_finite(model: Autoencoder) -> bool:
-    return all(bool(p.isfinite().all()) for p in model.parameters())
-
-
-def _start(
-    folder: Path, spec: ModelConfig, config: TrainConfig, runtime: Runtime, *, resume: bool
-) -> Run:
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: that would reseed every GPU too.
-        torch.default_generator.manual_seed(config.seed)
-        model = Autoencoder(spec)
-    model = model.to(runtime.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective: Objective = build_objective(config.objective, config.objective_options)
-    fused = runtime.device.type in ("cpu", "cuda")
-    optimizer = torch.optim.AdamW(
-        _parameter_groups(model), config.learning_rate, weight_decay=1e-4, fused=fused
-    )
-    position = Position()
-    best: dict[str, Tensor] = {}
-    if resume and has_state(folder):
-        position, best = load_state(folder, model=model, optimizer=optimizer)
-    loss_sum = torch.tensor(position.loss_sum, device=runtime.device)
-    step_module = TrainStep(model, objective)
-    return Run(step_module, optimizer, position, best, loss_sum, folder, config, runtime)
-
-
-def _parameter_groups(model: Autoencoder) -> list[dict[str, Any]]:
-    """The likelihood's σ is one number with a long way to go: it learns ten times faster."""
-    quick = list(model.likelihood.parameters())
-    known = {id(p) for p in quick}
-    rest = [p for p in model.parameters() if id(p) not in known]
-    groups: list[dict[str, Any]] = [{"params": rest, "speed": 1.0}]
-    if quick:
-        groups.append({"params": quick, "speed": 10.0, "weight_decay": 0.0})
-    return groups
-
-
-def _autocast(runtime: Runtime) -> contextlib.AbstractContextManager[Any]:
-    if runtime.autocast is None:
-        return contextlib.nullcontext()
-    return torch.autocast(runtime.device.type, dtype=runtime.autocast)
-
-
-@torch.no_grad()
-def _validate(run: Run, feed: ImageFeed) -> dict[str, Value]:
-    """Mean of every term over the validation images, and the state of each dimension."""
-    sums: dict[str, float] = {}
-    means: list[Tensor] = []
-    generator = torch.Generator(run.runtime.device).manual_seed(run.config.seed)
-    step = torch.tensor(float("inf"), device=run.runtime.device)
-    for rows in torch.split(torch.arange(len(feed)), 500):
-        x = feed.batch(rows)
-        terms = run.step_module(Batch(x, generator), step)
-        means.append(run.model.encode(x).mean)
-        for name, values in {"loss": terms.loss, **terms.parts}.items():
-            sums[name] = sums.get(name, 0.0) + float(values.double().sum())
-    record: dict[str, Value] = {f"val_{k}": v / len(feed) for k, v in sums.items()}
-    record["active_units"] = int(active_units(torch.cat(means)).sum())
-    return record
-
-
-def _train_step(run: Run, x: Tensor, learning_rate: float, generator: torch.Generator) -> None:
-    """One update; the loss is added up on the device, where nothing waits for it."""
-    generator.manual_seed(step_seed(run.config.seed, run.position.images_seen))
-    for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate * group["speed"]
-    step = torch.tensor(float(run.position.step), device=run.runtime.device)
-    with _autocast(run.runtime):
-        terms = run.step_module(Batch(x, generator), step)
-    run.optimizer.zero_grad(set_to_none=True)
-    # Per value instead of per image: one gradient-clipping threshold fits every size.
-    (terms.loss.mean() / run.model.spec.n_values).backward()
-    torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-    run.optimizer.step()
-    run.position.step += 1
-    run.position.step_in_epoch += 1
-    run.position.images_seen += len(x)
-    run.loss_sum += terms.loss.detach().sum()
+    report: Callable[[Progress], None] | None = None
+    tell: Callable[[str], None] = lambda _: None
+    cancelled: Callable[[], bool] | None = None
 
 
 class _Clock:
@@ -185,30 +89,6 @@ class _Clock:
         return Progress(self.position.epoch, share, loss, speed, max(0.0, left))
 
 
-def _end_of_epoch(run: Run, journal: Journal, val: ImageFeed, mean_loss: float) -> None:
-    position = run.position
-    # Checked before the epoch counts as done: a run stopped in here checks again on resume.
-    record = _validate(run, val)
-    val_loss = _finite(float(record["val_loss"]), run)  # type: ignore[arg-type]
-    position.epoch += 1
-    position.step_in_epoch = 0
-    run.loss_sum.zero_()
-    if position.best_loss is None or val_loss < position.best_loss:
-        position.best_loss, position.best_epoch = val_loss, position.epoch
-        run.best = {k: v.detach().clone() for k, v in run.model.state_dict().items()}
-    journal.write(
-        {
-            "epoch": position.epoch,
-            "step": position.step,
-            "images_seen": position.images_seen,
-            "seconds": round(position.seconds, 3),
-            "train_loss": mean_loss,
-            **record,
-        }
-    )
-    run.save()
-
-
 def train(
     images: ImageSet,
     folder: Path,
@@ -218,13 +98,17 @@ def train(
     runtime: Runtime,
     resume: bool = False,
     report: Callable[[Progress], None] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
     cancelled: Callable[[], bool] | None = None,
+    initial: Autoencoder | None = None,
+    processes: Processes | None = None,
 ) -> tuple[Autoencoder, Position]:
     """Train on the `train` split; returns the best model by validation loss, in eval mode.
 
-    Writes `metrics.jsonl` and the resumable state below `folder`. Raises `DataError` when
-    there are too few images, `TrainingError` when the loss is not finite, `Interrupted`
-    after Ctrl-C or when `cancelled()` says so; in both last cases the saved state is good.
+    Writes `metrics.jsonl` and the resumable state below `folder`. `initial` gives weights
+    to begin with. Raises `DataError` when there are too few images, `TrainingError` when
+    the loss is not finite, `Interrupted` after Ctrl-C or when `cancelled()` says so; in
+    both last cases the saved state is good. Under torchrun every process calls this.
     """
     if int((images.split == 1).sum()) == 0:
         raise DataError(
@@ -233,21 +117,41 @@ def train(
         )
     train_set, val_set = images.subset("train"), images.subset("val")
     folder.mkdir(parents=True, exist_ok=True)
-    run = _start(folder, model_config, config, runtime, resume=resume)
-    journal = Journal(folder, fresh=run.position.step == 0)
-    feed = ImageFeed(train_set.images, runtime.device)
-    val = ImageFeed(val_set.images[:VALIDATION_IMAGES], runtime.device)
-    if run.position.step == 0:
+    run = start_run(
+        folder, model_config, config, runtime,
+        processes=processes or Processes(), resume=resume, initial=initial,
+    )  # fmt: skip
+    labels, val_labels = _labels_for(run, train_set, val_set)
+    feed = ImageFeed(train_set.images, runtime.device, labels=labels)
+    val = ImageFeed(val_set.images[:VALIDATION_IMAGES], runtime.device, labels=val_labels)
+    run.position.n_train_images = len(feed)
+    if run.position.step == 0 and initial is None:
         sample = feed.batch(epoch_order(len(feed), seed=config.seed, epoch=0)[:5000])
-        run.model.start_at_mean(sample.mean(0))
+        for model in filter(None, (run.model, run.ema)):
+            model.start_at_mean(sample.mean(0))
     try:
-        _loop(run, journal, feed, val, report, cancelled)
+        _loop(run, feed, val, Talk(report, tell, cancelled))
     except KeyboardInterrupt:
         run.save()
         raise Interrupted(_how_to_resume(run)) from None
     run.save()
-    run.model.load_state_dict(run.best)
-    return run.model.eval(), run.position
+    run.shown_model.load_state_dict(run.best)
+    return run.shown_model.requires_grad_(True).eval(), run.position
+
+
+def _labels_for(
+    run: Run, train_set: ImageSet, val_set: ImageSet
+) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    """The labels the objective may see, and those of the validation images."""
+    if not uses_labels(run.step_module.objective):
+        return None, None
+    if train_set.labels is None or val_set.labels is None:
+        raise DataError(
+            f"'{train_set.name}' has no labels but the objective '{run.config.objective}' needs "
+            "some; sort the images into one folder per class, or choose another objective."
+        )
+    known = hide_labels(train_set.labels, n_labels=run.config.n_labels, seed=run.config.seed)
+    return known, val_set.labels[:VALIDATION_IMAGES]
 
 
 def _how_to_resume(run: Run) -> str:
@@ -257,42 +161,128 @@ def _how_to_resume(run: Run) -> str:
     )
 
 
-def _loop(
-    run: Run,
-    journal: Journal,
-    feed: ImageFeed,
-    val: ImageFeed,
-    report: Callable[[Progress], None] | None,
-    cancelled: Callable[[], bool] | None,
-) -> None:
+def _loop(run: Run, feed: ImageFeed, val: ImageFeed, talk: Talk) -> None:
     config, position = run.config, run.position
     batch_size = config.batch_for(len(feed))
     n_steps = max(1, len(feed) // batch_size)
     clock = _Clock(run, n_steps * config.epochs)
-    generator = torch.Generator(run.runtime.device)
-    share, last_report = clock.tick(), 0.0
+    journal = Journal(run.folder, fresh=position.step == 0) if run.processes.is_main else None
+    board = Board(run.folder) if config.tensorboard and run.processes.is_main else None
+    generator, pool = torch.Generator(run.runtime.device), _label_pool(feed)
+    share, last_report = _agreed(run, clock.tick(), talk), 0.0
     while share < 1.0 or position.step_in_epoch:
         order = epoch_order(len(feed), seed=config.seed, epoch=position.epoch)
         for rows in torch.split(order, batch_size)[position.step_in_epoch : n_steps]:
             rate = one_cycle(share, peak=config.learning_rate)
-            _train_step(run, feed.batch(rows), rate, generator)
-            share = clock.tick()
+            batch = _batch(run, feed, rows, pool, generator)
+            update(run, batch, learning_rate=rate, tell=talk.tell)
+            share = _agreed(run, clock.tick(), talk)
             if time.monotonic() - last_report > REPORT_EVERY_SECONDS:
                 last_report = time.monotonic()
-                loss = _mean_loss(run, batch_size)
-                if report:
-                    report(clock.progress(share, loss))
-                if cancelled and cancelled():
+                loss = _mean_loss(run)
+                if talk.report:
+                    talk.report(clock.progress(share, loss))
+                if run.processes.world == 1 and talk.cancelled and talk.cancelled():
                     raise KeyboardInterrupt
             if config.minutes is not None and share >= 1.0:
                 break
-        _end_of_epoch(run, journal, val, _mean_loss(run, batch_size))
-        share = clock.tick()
+        _end_of_epoch(run, val, talk, journal, board)
+        if _has_stalled(run):
+            talk.tell(
+                f"Stopped early: the validation loss has not improved for "
+                f"{config.patience_epochs} epochs; the best was epoch {position.best_epoch}."
+            )
+            break
+        share = _agreed(run, clock.tick(), talk)
+    if board:
+        board.close()
 
 
-def _mean_loss(run: Run, batch_size: int) -> float:
-    """Average over the images of this epoch so far; every batch is full."""
-    return _finite(float(run.loss_sum) / max(1, run.position.step_in_epoch * batch_size), run)
+def _agreed(run: Run, share: float, talk: Talk) -> float:
+    """The same share in every process, so that all take the same steps and stop together."""
+    if run.processes.world == 1:
+        return share
+    stop = float(bool(talk.cancelled and talk.cancelled()))
+    both = mean_over_processes(torch.tensor([share, stop], device=run.runtime.device))
+    if float(both[1]) > 0:
+        raise KeyboardInterrupt
+    return float(both[0])
+
+
+def _label_pool(feed: ImageFeed) -> Tensor:
+    """Rows to draw labelled images from at every step, where labels are few; else none."""
+    rows = feed.labelled_rows
+    return rows if len(rows) < len(feed) else rows[:0]
+
+
+def _batch(
+    run: Run, feed: ImageFeed, rows: Tensor, pool: Tensor, generator: torch.Generator
+) -> Batch:
+    """This process's share of a batch; few labels come along in every step, half as many."""
+    rows = share_of_batch(rows, run.processes)
+    if len(pool):
+        seed = step_seed(run.config.seed + 1, run.position.images_seen, rank=run.processes.rank)
+        draw = torch.Generator().manual_seed(seed)
+        picked = torch.randint(len(pool), (max(1, len(rows) // 2),), generator=draw)
+        rows = torch.cat([rows, pool[picked]])
+    return Batch(feed.batch(rows), generator, feed.labels_of(rows), len(feed))
+
+
+def _end_of_epoch(
+    run: Run, val: ImageFeed, talk: Talk, journal: Journal | None, board: Board | None
+) -> None:
+    position = run.position
+    mean_loss = float(mean_over_processes(torch.tensor(_mean_loss(run))))
+    # Checked before the epoch counts as done: a run stopped in here checks again on resume.
+    record = validate(run, val)
+    val_loss = _finite(float(record["val_loss"]), run)  # type: ignore[arg-type]
+    position.n_skipped_steps += position.step_in_epoch - int(run.n_good)
+    position.epoch += 1
+    position.step_in_epoch = 0
+    run.loss_sum.zero_()
+    run.n_good.zero_()
+    best_before = position.best_loss
+    settled = position.step >= settling_steps(run.step_module.objective)
+    if position.best_loss is None or val_loss < position.best_loss:
+        # Losses before the end of a warm-up are of another objective: they set no record.
+        position.best_loss = val_loss if settled else None
+        position.best_epoch = position.epoch
+        run.best = {k: v.detach().clone() for k, v in run.shown_model.state_dict().items()}
+    full = {
+        "epoch": position.epoch,
+        "step": position.step,
+        "images_seen": position.images_seen,
+        "seconds": round(position.seconds, 3),
+        "train_loss": mean_loss,
+        "n_skipped_steps": position.n_skipped_steps,
+        **record,
+    }
+    for kind, sentence in warnings_of(
+        full, n_latent=run.model.n_latent, best_loss=best_before, n_steps=position.step
+    ).items():
+        if kind not in run.told:
+            run.told.add(kind)
+            talk.tell(f"Epoch {position.epoch}: {sentence}")
+    if journal:
+        journal.write(full)
+    if board:
+        board.write(full)
+    run.save()
+
+
+def _has_stalled(run: Run) -> bool:
+    patience, position = run.config.patience_epochs, run.position
+    if not patience or position.best_loss is None:
+        return False
+    return position.epoch - position.best_epoch >= patience
+
+
+def _mean_loss(run: Run) -> float:
+    """Average over the images of this epoch so far; `TrainingError` when most were skipped."""
+    position, n_good = run.position, int(run.n_good)
+    if n_good < (1 - MAX_SKIPPED_SHARE) * position.step_in_epoch:
+        _finite(math.nan, run)
+    return _finite(float(run.loss_sum) / max(1, n_good * position.images_per_step), run)
 
 
 def _finite(loss: float, run: Run) -> float:

@@ -24,7 +24,11 @@ FOLDER = "training"
 
 @dataclass
 class Position:
-    """Where a run stands; `loss_sum` is over the images of the epoch it is in."""
+    """Where a run stands; `loss_sum` is over the images of the epoch it is in.
+
+    `n_good_steps` of this epoch had a finite gradient, `n_skipped_steps` of the epochs
+    before had not; `n_pieces` is how many parts a batch is cut into to fit into memory.
+    """
 
     epoch: int = 0
     step_in_epoch: int = 0
@@ -34,6 +38,11 @@ class Position:
     seconds: float = 0.0
     best_loss: float | None = None
     best_epoch: int = 0
+    n_good_steps: int = 0
+    n_skipped_steps: int = 0
+    n_pieces: int = 1
+    n_train_images: int = 0
+    images_per_step: int = 0
 
 
 def save_state(
@@ -44,12 +53,14 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     best: dict[str, Tensor],
     config: dict[str, Any],
+    ema: dict[str, Tensor] | None = None,
 ) -> None:
     """Write the state below `folder`; the old one stays until the new one is complete."""
     target = folder / FOLDER
     target.mkdir(parents=True, exist_ok=True)
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"best.{k}": v for k, v in best.items()}
+    tensors |= {f"ema.{k}": v for k, v in (ema or {}).items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in slots.items()}
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
@@ -81,17 +92,25 @@ def read_note(folder: Path) -> dict[str, Any]:
 
 
 def load_state(
-    folder: Path, *, model: Autoencoder, optimizer: torch.optim.Optimizer
+    folder: Path,
+    *,
+    model: Autoencoder,
+    optimizer: torch.optim.Optimizer,
+    ema: Autoencoder | None = None,
 ) -> tuple[Position, dict[str, Tensor]]:
     """Fill model and optimiser from `folder`; returns the position and the best weights."""
     position = Position(**read_note(folder)["position"])
     tensors = load_file(folder / FOLDER / "state.safetensors")
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
+    parts: dict[str, dict[str, Tensor]] = {
+        "model": {}, "best": {}, "ema": {}, "optimizer": {}
+    }  # fmt: skip
     for name, value in tensors.items():
         head, _, rest = name.partition(".")
         parts[head][rest] = value
     try:
         model.load_state_dict(parts["model"])
+        if ema is not None:
+            ema.load_state_dict(parts["ema"])
     except RuntimeError as error:
         raise CheckpointError(
             f"The training state in {folder} is of another network; resume with the options "

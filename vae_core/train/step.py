@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vae_core.errors import ConfigError
 from vae_core.model import Autoencoder
 from vae_core.objectives import Batch, Objective, Terms
 
@@ -28,17 +29,34 @@ class TrainStep(nn.Module):
 
 
 class ImageFeed:
-    """Float batches `[B,C,H,W]` in [0,1] from uint8 images, on the training device."""
+    """Float batches `[B,C,H,W]` in [0,1] from uint8 images, on the training device.
 
-    def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
+    `labels` int64 `[N]` go along, −1 where unknown.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        device: torch.device,
+        *,
+        labels: NDArray[np.int64] | None = None,
+    ) -> None:
         self.device = device
         self.images = images
+        self.labels = None if labels is None else torch.from_numpy(labels).to(device)
         self.resident = None
         if images.nbytes <= RESIDENT_BYTES:
             self.resident = torch.from_numpy(np.ascontiguousarray(images)).to(device)
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def labelled_rows(self) -> Tensor:
+        """Rows whose label is known, int64, on the CPU."""
+        if self.labels is None:
+            return torch.empty(0, dtype=torch.int64)
+        return torch.nonzero(self.labels.cpu() >= 0)[:, 0]
 
     def batch(self, rows: Tensor) -> Tensor:
         """The images of these rows."""
@@ -48,11 +66,40 @@ class ImageFeed:
             picked = torch.from_numpy(self.images[rows.numpy()]).to(self.device)
         return picked.float().div_(255).contiguous(memory_format=torch.channels_last)
 
+    def labels_of(self, rows: Tensor) -> Tensor | None:
+        """The labels of these rows, or None when there are none at all."""
+        return None if self.labels is None else self.labels[rows.to(self.device)]
 
-def step_seed(seed: int, images_seen: int) -> int:
+
+def hide_labels(labels: NDArray[np.int64], *, n_labels: int, seed: int) -> NDArray[np.int64]:
+    """Keep `n_labels` labels, as many of each class as possible, and set the rest to −1.
+
+    0 keeps all. `ConfigError` when there are fewer than asked for, or fewer asked for than
+    there are classes.
+    """
+    classes = np.unique(labels[labels >= 0])
+    if n_labels == 0:
+        return labels
+    if not len(classes) <= n_labels <= int((labels >= 0).sum()):
+        raise ConfigError(
+            f"--n-labels {n_labels} came, expected {len(classes)} (one per class) to "
+            f"{int((labels >= 0).sum())} (all there are); give a number in that range."
+        )
+    random = np.random.default_rng(seed)
+    piles = [random.permutation(np.flatnonzero(labels == c)) for c in classes]
+    # Deal like cards, one of each class in turn, until enough are out.
+    dealt = [(turn, i, row) for i, pile in enumerate(piles) for turn, row in enumerate(pile)]
+    keep = [row for _, _, row in sorted(dealt)[:n_labels]]
+    hidden = np.full_like(labels, -1)
+    hidden[keep] = labels[keep]
+    return hidden
+
+
+def step_seed(seed: int, images_seen: int, *, rank: int = 0) -> int:
     """A seed for one step, so that a resumed run draws what an unbroken one would."""
-    mixed = np.random.SeedSequence([seed, images_seen]).generate_state(2, np.uint32)
-    return int(mixed[0]) << 31 ^ int(mixed[1])
+    mixed = np.random.SeedSequence([seed, images_seen, *([rank] if rank else [])])
+    words = mixed.generate_state(2, np.uint32)
+    return int(words[0]) << 31 ^ int(words[1])
 
 
 def epoch_order(n: int, *, seed: int, epoch: int) -> Tensor:

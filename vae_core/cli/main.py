@@ -1,0 +1,206 @@
+"""The verbs and their parser."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from vae_core.checkpoint import list_checkpoints, load_checkpoint, verify_checkpoint
+from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
+from vae_core.cli.training import add_train_flags, run_train
+from vae_core.data.catalogue import CATALOGUE
+from vae_core.data.pixels import prepare
+from vae_core.errors import DataError, ExplorerError
+from vae_core.evaluate.bounds import evidence_bounds
+from vae_core.files import replace_file
+from vae_core.grid import picture_grid, to_picture
+from vae_core.latent.codes import encode_set
+from vae_core.objectives.registry import WITHOUT_EVIDENCE
+from vae_core.train.loop import Interrupted
+
+BAD_INPUT, STOPPED = 2, 130
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    check_number("--seed", args.seed, 0, MAX_SEED)
+    if args.limit is not None:
+        check_number("--limit", args.limit, 1, sys.maxsize)
+    checkpoint = load_checkpoint(args.checkpoint, device=args.device)
+    images = load_for(args, checkpoint)
+    has_test = bool((images.split == 2).any())
+    test = images.subset("test") if has_test else images
+    test = test.take(np.arange(min(len(test), args.limit or len(test))))
+    codes = encode_set(checkpoint.model, test)
+    psnr = -10 * np.log10(np.maximum(codes.squared_error.astype(np.float64), 1e-12))
+    figures: dict[str, Any] = {
+        "checkpoint": str(args.checkpoint),
+        "data": str(args.data),
+        "split": "test" if has_test else "all",
+        "n_images": len(test),
+        "squared_error": float(codes.squared_error.astype(np.float64).mean()),
+        "psnr_db": float(psnr.mean()),
+        "active_units": int(codes.is_active.sum()),
+    }
+    if checkpoint.card["objective"]["name"] not in WITHOUT_EVIDENCE:
+        with tqdm(total=len(test), desc="importance samples", disable=None, leave=False) as bar:
+            bounds = evidence_bounds(
+                checkpoint.model, test.images, importance_samples=args.importance_samples,
+                seed=args.seed, progress=lambda done, _: bar.update(done - bar.n),
+            )  # fmt: skip
+        figures |= asdict(bounds)
+    answer(args, figures, table(figures))
+    return 0
+
+
+def _encode(args: argparse.Namespace) -> int:
+    checkpoint = load_checkpoint(args.checkpoint, device=args.device)
+    codes = encode_set(checkpoint.model, load_for(args, checkpoint))
+    arrays = {"ids": codes.ids, "split": codes.split, "mean": codes.mean, "log_std": codes.log_std}
+    arrays |= {"squared_error": codes.squared_error, "kl_nats": codes.kl_nats}
+    if codes.labels is not None:
+        arrays |= {"labels": codes.labels, "label_names": np.array(codes.label_names)}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    with replace_file(args.out) as temporary, temporary.open("wb") as opened:
+        np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
+    figures = {"out": str(args.out), "n_images": len(codes), "n_latent": checkpoint.model.n_latent}
+    answer(args, figures, table(figures))
+    return 0
+
+
+def _reconstruct(args: argparse.Namespace) -> int:
+    checkpoint = load_checkpoint(args.checkpoint, device=args.device)
+    args.out.mkdir(parents=True, exist_ok=True)
+    results: list[dict[str, Any]] = []
+    problems: list[str] = []
+    for index, path in enumerate(args.image):
+        try:
+            ready = prepare(path, checkpoint.model.spec, name=str(path))
+        except DataError as error:
+            problems.append(str(error))
+            say(str(error))
+            continue
+        x = torch.from_numpy(ready.pixels)[None].to(checkpoint.model.device).float() / 255
+        with torch.no_grad():
+            rebuilt = checkpoint.model.decode(checkpoint.model.encode(x).mean)
+        target = args.out / f"{path.stem}.png"
+        if any(r["out"] == str(target) for r in results):
+            target = args.out / f"{path.stem}-{index}.png"
+        to_picture(rebuilt[0].cpu().numpy()).save(target)
+        squared = float((rebuilt - x).square().mean())
+        results.append({"image": str(path), "out": str(target), "squared_error": squared})
+    lines = [f"{r['image']} → {r['out']}  squared error {r['squared_error']:.5f}" for r in results]
+    answer(args, {"results": results, "problems": problems}, "\n".join(lines))
+    return BAD_INPUT if problems else 0
+
+
+def _sample(args: argparse.Namespace) -> int:
+    check_number("--n", args.n, 1, 100_000)
+    check_number("--seed", args.seed, 0, MAX_SEED)
+    checkpoint = load_checkpoint(args.checkpoint, device=args.device)
+    generator = torch.Generator().manual_seed(args.seed)
+    images = checkpoint.model.sample(args.n, generator=generator).cpu().numpy()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        picture_grid(images).save(args.out)
+    except ValueError as error:
+        raise DataError(
+            f"No picture can be written to '{args.out}' ({error}); let its name end in .png."
+        ) from error
+    answer(args, {"out": str(args.out), "n": args.n, "seed": args.seed}, f"Saved {args.out}")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    listed = list_checkpoints(args.folder)
+    data = [
+        {
+            "path": str(e.path),
+            "title": e.card.get("title", e.path.name) if e.card else None,
+            "problem": e.problem,
+        }
+        for e in listed
+    ]
+    lines = [f"{d['path']}  {d['title'] or d['problem']}" for d in data]
+    answer(args, {"checkpoints": data}, "\n".join(lines) or f"No checkpoints in {args.folder}.")
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    card = verify_checkpoint(args.checkpoint)
+    load_checkpoint(args.checkpoint)
+    figures = {"checkpoint": str(args.checkpoint), "ok": True, "files": len(card["files"])}
+    answer(args, figures, f"{args.checkpoint}: all {len(card['files'])} files are as written.")
+    return 0
+
+
+VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
+    "train": (run_train, "train a model on a named set or on any folder of images"),
+    "evaluate": (_evaluate, "measure a checkpoint on held-out images"),
+    "encode": (_encode, "write the codes of a set to an .npz file"),
+    "reconstruct": (_reconstruct, "pass images through the model and save what comes out"),
+    "sample": (_sample, "decode draws from the prior into one picture"),
+    "list": (_list, "list the checkpoints in a folder"),
+    "verify": (_verify, "check a checkpoint's files against their hashes"),
+}
+
+
+def _add_data_flags(verb: argparse.ArgumentParser) -> None:
+    known = ", ".join(CATALOGUE)
+    verb.add_argument("--data", required=True, help=f"{known}; or a folder, zip, npz or IDX file")
+    verb.add_argument("--data-dir", type=Path, help="where data sets are found or downloaded to")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
+    parser = argparse.ArgumentParser(prog="python -m vae_core", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    made: dict[str, argparse.ArgumentParser] = {}
+    for name, (_, text) in VERBS.items():
+        made[name] = verbs.add_parser(name, help=text, description=text)
+        made[name].add_argument("--json", action="store_true", help="print one JSON object alone")
+    for name in ("evaluate", "encode", "reconstruct", "sample", "verify"):
+        made[name].add_argument("checkpoint", type=Path, help="checkpoint folder")
+        made[name].add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
+    for name in ("train", "evaluate", "encode"):
+        _add_data_flags(made[name])
+    for name in ("train", "encode", "reconstruct", "sample"):
+        made[name].add_argument("--out", type=Path, required=True, help="where to write")
+    add_train_flags(made["train"])
+    made["evaluate"].add_argument("--limit", type=int, help="use the first N test images")
+    made["evaluate"].add_argument("--importance-samples", type=int, default=100, metavar="K")
+    for name in ("evaluate", "sample"):
+        made[name].add_argument("--seed", type=int, default=0)
+    made["reconstruct"].add_argument("image", type=Path, nargs="+", help="image files")
+    made["sample"].add_argument("--n", type=int, default=64, help="number of images")
+    made["list"].add_argument("folder", type=Path, nargs="?", default=Path("checkpoints"))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 2 bad input, 130 stopped by hand."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    args = build_parser().parse_args(given)
+    args.command_line = shlex.join(["python", "-m", "vae_core", *given])
+    try:
+        return VERBS[args.verb][0](args)
+    except Interrupted as stop:
+        say(str(stop))
+        return STOPPED
+    except KeyboardInterrupt:
+        say("Stopped; a run that was already training can go on with --resume.")
+        return STOPPED
+    except ExplorerError as error:
+        say(str(error))
+        return BAD_INPUT
+    except OSError as error:
+        say(f"A file could not be read or written ({error}); check the path, rights and space.")
+        return BAD_INPUT
