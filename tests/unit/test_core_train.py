@@ -179,7 +179,7 @@ def test_every_epoch_is_journalled_with_the_true_elbo(tmp_path: Path) -> None:
 
 
 def test_a_journal_holds_json_whatever_happens(tmp_path: Path) -> None:
-    Journal(tmp_path, fresh=True).write({"epoch": 1, "loss": math.nan})
+    Journal(tmp_path).write({"epoch": 1, "loss": math.nan})
     with (tmp_path / "metrics.jsonl").open("a") as opened:
         opened.write('{"epoch": 2, "lo')
     assert read_journal(tmp_path) == [{"epoch": 1, "loss": "nan"}]

@@ -13,10 +13,15 @@ Value = float | int | str | list[float]
 class Journal:
     """Appends records to `metrics.jsonl` below a folder."""
 
-    def __init__(self, folder: Path, *, fresh: bool) -> None:
+    def __init__(self, folder: Path, *, n_epochs: int = 0) -> None:
+        """Keep the records of the first `n_epochs` epochs: a run that was killed may have
+        written one more than its saved state knows of.
+        """
         self.path = folder / "metrics.jsonl"
-        if fresh:
-            self.path.unlink(missing_ok=True)
+        kept = [r for r in read_journal(folder) if int(r.get("epoch", 0)) <= n_epochs]  # type: ignore[arg-type]
+        self.path.unlink(missing_ok=True)
+        for record in kept:
+            self.write(record)
 
     def write(self, record: Mapping[str, Value]) -> None:
         """Append one record; floats that are not finite become text, JSON has none."""

@@ -166,7 +166,7 @@ def _loop(run: Run, feed: ImageFeed, val: ImageFeed, talk: Talk) -> None:
     batch_size = config.batch_for(len(feed))
     n_steps = max(1, len(feed) // batch_size)
     clock = _Clock(run, n_steps * config.epochs)
-    journal = Journal(run.folder, fresh=position.step == 0) if run.processes.is_main else None
+    journal = Journal(run.folder, n_epochs=position.epoch) if run.processes.is_main else None
     board = Board(run.folder) if config.tensorboard and run.processes.is_main else None
     generator, pool = torch.Generator(run.runtime.device), _label_pool(feed)
     share, last_report = _agreed(run, clock.tick(), talk), 0.0
@@ -179,7 +179,7 @@ def _loop(run: Run, feed: ImageFeed, val: ImageFeed, talk: Talk) -> None:
             share = _agreed(run, clock.tick(), talk)
             if time.monotonic() - last_report > REPORT_EVERY_SECONDS:
                 last_report = time.monotonic()
-                loss = _mean_loss(run)
+                loss = _mean_loss(run, n_steps_least=20)
                 if talk.report:
                     talk.report(clock.progress(share, loss))
                 if run.processes.world == 1 and talk.cancelled and talk.cancelled():
@@ -277,10 +277,14 @@ def _has_stalled(run: Run) -> bool:
     return position.epoch - position.best_epoch >= patience
 
 
-def _mean_loss(run: Run) -> float:
-    """Average over the images of this epoch so far; `TrainingError` when most were skipped."""
+def _mean_loss(run: Run, *, n_steps_least: int = 0) -> float:
+    """Average over the images of this epoch so far.
+
+    `TrainingError` when most steps were skipped, once there were `n_steps_least` of them.
+    """
     position, n_good = run.position, int(run.n_good)
-    if n_good < (1 - MAX_SKIPPED_SHARE) * position.step_in_epoch:
+    few = n_good < (1 - MAX_SKIPPED_SHARE) * position.step_in_epoch
+    if few and position.step_in_epoch >= n_steps_least:
         _finite(math.nan, run)
     return _finite(float(run.loss_sum) / max(1, n_good * position.images_per_step), run)
 
