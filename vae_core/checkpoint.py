@@ -2,6 +2,7 @@
 
     model.safetensors  weights            card.json  what it is, how it was made, hashes
     codes.npz          posteriors of up to 10,000 held-out images      map.npz  their maps
+    prior.npz          a mixture fitted to the codes (optional)
 
 Nothing is ever unpickled; every file's sha256 stands in the card and is checked.
 """
@@ -28,15 +29,17 @@ from safetensors.torch import load, save_file
 
 from vae_core.data.imageset import Factor
 from vae_core.device import choose_device
-from vae_core.errors import CheckpointError, ConfigError
+from vae_core.errors import CheckpointError, ConfigError, DataError
 from vae_core.files import replace_file, sha256_of, write_json
 from vae_core.latent.codes import Codes
+from vae_core.latent.mixture import MixturePrior
 from vae_core.latent.projection import LinearProjection, NeighbourProjection, Projection
 from vae_core.model import Autoencoder, ModelConfig
 
 FORMAT: Final = "latent-explorer/1"
 CARD: Final = "card.json"
 FILES: Final = ("model.safetensors", "codes.npz", "map.npz")
+PRIOR: Final = "prior.npz"
 # What every reader of a card may rely on.
 FIELDS: Final = (
     "title", "data", "split", "objective", "metrics", "model", "n_codes", "n_images", "files"
@@ -72,6 +75,17 @@ class Checkpoint:
         """The stored maps by name, UMAP first; `CheckpointError` when damaged."""
         return _read_maps(self.path, self.card, self.codes)
 
+    @cached_property
+    def prior(self) -> MixturePrior | None:
+        """The mixture fitted to the codes, or None; `CheckpointError` when damaged."""
+        if PRIOR not in self.card["files"]:
+            return None
+        with _opened_npz(self.path, PRIOR, self.card) as arrays:
+            try:
+                return MixturePrior.from_arrays(arrays)
+            except DataError as error:
+                raise ValueError(str(error)) from error
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -89,8 +103,9 @@ def save_checkpoint(
     card: Mapping[str, Any],
     codes: Codes,
     maps: Mapping[str, Projection],
+    prior: MixturePrior | None = None,
 ) -> None:
-    """Write all four files; the card comes last, so that a folder with a card is complete."""
+    """Write all files; the card comes last, so that a folder with a card is complete."""
     path.mkdir(parents=True, exist_ok=True)
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     if not all(bool(v.isfinite().all()) for v in weights.values()):
@@ -104,6 +119,10 @@ def save_checkpoint(
         save_file(weights, temporary, metadata={"format": FORMAT})
     _write_npz(path / "codes.npz", _codes_arrays(codes))
     _write_npz(path / "map.npz", _map_arrays(maps))
+    (path / PRIOR).unlink(missing_ok=True)
+    if prior is not None:
+        _write_npz(path / PRIOR, prior.to_arrays())
+    written = (*FILES, PRIOR) if prior is not None else FILES
     full = {
         "format": FORMAT,
         **card,
@@ -112,7 +131,7 @@ def save_checkpoint(
         "factor_categories": {n: list(f.categories) for n, f in codes.factors.items()},
         "n_codes": len(codes),
         "n_images": codes.n_total,
-        "files": {name: sha256_of(path / name) for name in FILES},
+        "files": {name: sha256_of(path / name) for name in written},
     }
     write_json(path / CARD, full)
 
@@ -182,7 +201,7 @@ def read_card(path: Path) -> dict[str, Any]:
 def verify_checkpoint(path: Path) -> dict[str, Any]:
     """Check that all files are there with the hashes of the card; returns the card."""
     card = read_card(path)
-    for name in FILES:
+    for name in (*FILES, *(n for n in card["files"] if n == PRIOR)):
         _checked_bytes(path, name, card)
     return card
 

@@ -18,6 +18,7 @@ from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.bounds import evidence_bounds
 from vae_core.files import write_json
 from vae_core.latent.codes import Codes, encode_set, held_out_first
+from vae_core.latent.mixture import MixturePrior, fit_mixture
 from vae_core.latent.projection import Projection, fit_pca, fit_umap
 from vae_core.likelihoods import Gaussian
 from vae_core.model import Autoencoder, ModelConfig
@@ -141,6 +142,19 @@ def build_maps(codes: Codes, *, seed: int, tell: Callable[[str], None]) -> dict[
     return maps
 
 
+def fit_prior(codes: Codes, *, objective: str, seed: int) -> MixturePrior | None:
+    """A mixture of ten Gaussians over the codes; None when there are too few for one.
+
+    Where nothing is sampled in training the posterior's width means nothing: means only.
+    """
+    log_std = np.full_like(codes.mean, -6) if objective in WITHOUT_EVIDENCE else codes.log_std
+    n_components = max(1, min(10, len(codes) // (20 * codes.mean.shape[1])))
+    try:
+        return fit_mixture(codes.mean, log_std, n_components=n_components, seed=seed)
+    except DataError:
+        return None
+
+
 def measure(
     model: Autoencoder, codes: Codes, images: ImageSet, config: TrainConfig
 ) -> dict[str, Any]:
@@ -206,7 +220,8 @@ def train_checkpoint(
     maps = build_maps(codes, seed=config.seed, tell=tell)
     metrics = measure(model, codes, images, config)
     card = _card(images, config, position, record, metrics, command=command, title=title)
-    save_checkpoint(folder, model, card=card, codes=codes, maps=maps)
+    prior = fit_prior(codes, objective=config.objective, seed=config.seed)
+    save_checkpoint(folder, model, card=card, codes=codes, maps=maps, prior=prior)
     return metrics
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from vae_core.checkpoint import list_checkpoints, load_checkpoint, verify_checkpoint
+from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
 from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
 from vae_core.cli.training import add_train_flags, run_train
 from vae_core.data.catalogue import CATALOGUE
 from vae_core.data.pixels import prepare
-from vae_core.errors import DataError, ExplorerError
+from vae_core.errors import ConfigError, DataError, ExplorerError
 from vae_core.evaluate.bounds import evidence_bounds
 from vae_core.files import replace_file
 from vae_core.grid import picture_grid, to_picture
@@ -106,8 +106,16 @@ def _sample(args: argparse.Namespace) -> int:
     check_number("--n", args.n, 1, 100_000)
     check_number("--seed", args.seed, 0, MAX_SEED)
     checkpoint = load_checkpoint(args.checkpoint, device=args.device)
+    y = _label_of(args, checkpoint)
     generator = torch.Generator().manual_seed(args.seed)
-    images = checkpoint.model.sample(args.n, generator=generator).cpu().numpy()
+    z = _draw_codes(checkpoint, args.n, prior=args.prior, generator=generator)
+    pieces = [
+        checkpoint.model.decode(
+            part.to(checkpoint.model.device), None if y is None else y[: len(part)]
+        )
+        for part in torch.split(z, 500)
+    ]
+    images = torch.cat([piece.detach().cpu() for piece in pieces]).numpy()
     args.out.parent.mkdir(parents=True, exist_ok=True)
     try:
         picture_grid(images).save(args.out)
@@ -117,6 +125,38 @@ def _sample(args: argparse.Namespace) -> int:
         ) from error
     answer(args, {"out": str(args.out), "n": args.n, "seed": args.seed}, f"Saved {args.out}")
     return 0
+
+
+def _first(y: torch.Tensor | None, n: int) -> torch.Tensor | None:
+    return None if y is None else y[:n]
+
+
+def _draw_codes(
+    checkpoint: Checkpoint, n: int, *, prior: str, generator: torch.Generator
+) -> torch.Tensor:
+    if prior == "normal":
+        return torch.randn((n, checkpoint.model.n_latent), generator=generator)
+    if checkpoint.prior is None:
+        raise ConfigError(
+            f"'{checkpoint.path}' holds no fitted mixture; use --prior normal, or train it again "
+            "with this version."
+        )
+    return checkpoint.prior.sample(n, generator=generator)
+
+
+def _label_of(args: argparse.Namespace, checkpoint: Checkpoint) -> torch.Tensor | None:
+    """The class of --label, by name or number, as many times as images are wanted."""
+    if args.label is None:
+        return None
+    names = [str(name) for name in checkpoint.card.get("label_names", [])]
+    n_classes = checkpoint.model.config.n_classes
+    found = names.index(args.label) if args.label in names else -1
+    if found < 0 and args.label.isdecimal():
+        found = int(args.label)
+    if not 0 <= found < n_classes:
+        known = ", ".join(names[:n_classes]) or "none: it was trained without labels"
+        raise ConfigError(f"--label {args.label} came, this model knows {known}; give one of them.")
+    return torch.full((args.n,), found, device=checkpoint.model.device)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -180,6 +220,11 @@ def build_parser() -> argparse.ArgumentParser:
     for name in ("evaluate", "sample"):
         made[name].add_argument("--seed", type=int, default=0)
     made["reconstruct"].add_argument("image", type=Path, nargs="+", help="image files")
+    made["sample"].add_argument(
+        "--prior", choices=("normal", "mixture"), default="normal",
+        help="draw codes from N(0, I) or from the fitted mixture",
+    )  # fmt: skip
+    made["sample"].add_argument("--label", help="class to draw, for models that take labels")
     made["sample"].add_argument("--n", type=int, default=64, help="number of images")
     made["list"].add_argument("folder", type=Path, nargs="?", default=Path("checkpoints"))
     return parser

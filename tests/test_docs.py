@@ -1,0 +1,24 @@
+"""The documentation names what the code has, and nothing else."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.fixtures import ROOT
+from vae_core.likelihoods import LIKELIHOODS
+from vae_core.objectives import OBJECTIVES
+from vae_core.posterior import POSTERIORS
+
+TEXT = (ROOT / "docs" / "objectives.md").read_text(encoding="utf-8")
+HEADINGS = dict(re.findall(r"^### `([\w-]+)` — (\w+)$", TEXT, re.MULTILINE))
+
+
+def test_every_objective_has_its_heading_with_its_class() -> None:
+    assert {name: maker.__name__ for name, maker in OBJECTIVES.items()} == HEADINGS  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", [*LIKELIHOODS, *POSTERIORS])
+def test_every_likelihood_and_posterior_is_in_its_table(name: str) -> None:
+    assert f"| `{name}` |" in TEXT

@@ -1,0 +1,166 @@
+"""A mixture of Gaussians fitted to a model's codes, to sample from in place of N(0, I).
+
+Draws from the prior fall where no image was encoded; a density fitted to the aggregate
+posterior afterwards does not. Source: Ghosh et al. 2020 (arXiv:1903.12436), section 4.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+
+from vae_core.errors import ConfigError, DataError
+from vae_core.posterior import Posterior
+
+Floats = NDArray[np.float32]
+
+LEAST_CODES: Final = 10
+MAX_CODES: Final = 20_000
+# A component has D(D + 3)/2 numbers to learn: give each some images of its own.
+LEAST_PER_COMPONENT: Final = 20
+# Added to every variance: a dimension that never varies keeps a finite density.
+VARIANCE_FLOOR: Final = 1e-5
+NAMES: Final = ("weights", "means", "cholesky")
+
+
+@dataclass(frozen=True)
+class MixturePrior:
+    """K Gaussians: `weights` `[K]`, `means` `[K,D]`, lower `cholesky` `[K,D,D]`, float32."""
+
+    weights: Floats
+    means: Floats
+    cholesky: Floats
+
+    @property
+    def n_components(self) -> int:
+        """Number of Gaussians K."""
+        return len(self.weights)
+
+    @property
+    def n_latent(self) -> int:
+        """Number of latent dimensions D."""
+        return int(self.means.shape[1])
+
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n codes, float32 `[n,D]`, ready to decode (on the CPU, as the generator is)."""
+        weights, means, cholesky = self._tensors()
+        which = torch.multinomial(weights, n, replacement=True, generator=generator)
+        noise = torch.randn((n, self.n_latent), generator=generator)
+        return means[which] + (cholesky[which] @ noise[..., None])[..., 0]
+
+    def log_density(self, z: Tensor) -> Tensor:
+        """log p(z) of codes `[M,D]`: `[M]`, nats; `DataError` for codes of another size."""
+        if z.ndim != 2 or z.shape[1] != self.n_latent:
+            raise DataError(
+                f"Codes of shape {tuple(z.shape)} came, the mixture expects [M, {self.n_latent}]; "
+                "give codes of the model that it was fitted to."
+            )
+        weights, means, cholesky = self._tensors()
+        # Memory grows with M·K·D²: long lists go in pieces.
+        components = Posterior(means, means.new_zeros(means.shape), cholesky)
+        pieces = (
+            components.log_density_pairs(part) for part in torch.split(z.cpu().float(), 250)
+        )
+        return torch.cat([torch.logsumexp(pairs + weights.log(), 1) for pairs in pieces])
+
+    def to_arrays(self) -> dict[str, Floats]:
+        """Plain arrays to be saved under these names; `from_arrays` takes them back."""
+        return {"weights": self.weights, "means": self.means, "cholesky": self.cholesky}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.floating]]) -> MixturePrior:
+        """Inverse of `to_arrays`; `DataError` when an array is missing, misshapen or not finite."""
+        missing = [name for name in NAMES if name not in arrays]
+        if missing:
+            raise DataError(
+                f"The fitted prior lacks {', '.join(missing)}, expected {', '.join(NAMES)}; "
+                "fit it again."
+            )
+        weights, means, cholesky = (np.asarray(arrays[name], np.float32) for name in NAMES)
+        _check(weights, means, cholesky)
+        return cls(weights, means, cholesky)
+
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        weights, means, cholesky = (
+            torch.from_numpy(np.array(array)) for array in (self.weights, self.means, self.cholesky)
+        )
+        return weights, means, cholesky
+
+
+def _check(weights: Floats, means: Floats, cholesky: Floats) -> None:
+    is_shaped = means.ndim == 2 and weights.shape == means.shape[:1] and 0 not in means.shape
+    if not is_shaped or cholesky.shape != (*means.shape, means.shape[1]):
+        raise DataError(
+            f"The fitted prior holds weights {weights.shape}, means {means.shape} and factors "
+            f"{cholesky.shape}, expected [K], [K,D] and [K,D,D]; fit it again."
+        )
+    is_finite = all(np.isfinite(array).all() for array in (weights, means, cholesky))
+    is_weight = is_finite and weights.min() >= 0 and abs(weights.sum() - 1) < 1e-3
+    is_triangle = is_finite and not np.triu(cholesky, 1).any()
+    if not (is_weight and is_triangle and (np.diagonal(cholesky, 0, 1, 2) > 0).all()):
+        raise DataError(
+            "The fitted prior holds numbers that describe no mixture, expected weights that sum "
+            "to 1 and lower triangles with a positive diagonal; fit it again."
+        )
+
+
+def fit_mixture(
+    mean: Floats, log_std: Floats, *, n_components: int = 10, seed: int = 0
+) -> MixturePrior:
+    """Fit full-covariance Gaussians to draws from posteriors `[N,D]`.
+
+    Draws, not means: the decoder has learnt what the posteriors cover. Up to 20,000 images
+    give a draw each; sets under 1,000 images give several, so that the posteriors' own widths
+    fill the covariances. Fewer components are fitted when there are not max(20, 2·D) images
+    for each. `DataError` for fewer than 10 codes, unequal shapes or numbers that are not
+    finite; `ConfigError` for less than one component.
+    """
+    if n_components < 1:
+        raise ConfigError(f"{n_components} components were asked for; give 1 or more.")
+    _check_codes(mean, log_std)
+    draws = _draws(mean, log_std, np.random.default_rng(seed))
+    per_component = max(LEAST_PER_COMPONENT, 2 * mean.shape[1])
+    k = int(np.clip(len(mean) // per_component, 1, n_components))
+    fitted = GaussianMixture(k, reg_covar=VARIANCE_FLOOR, max_iter=200, random_state=seed)
+    with warnings.catch_warnings():
+        # Equal codes make empty clusters, slow ones stop early: both leave a usable density.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted.fit(draws)
+    cholesky = np.linalg.cholesky(fitted.covariances_)
+    arrays = (fitted.weights_, fitted.means_, cholesky)
+    return MixturePrior(*(np.ascontiguousarray(part, np.float32) for part in arrays))
+
+
+def _check_codes(mean: Floats, log_std: Floats) -> None:
+    if mean.ndim != 2 or mean.shape != log_std.shape or mean.shape[1] < 1:
+        raise DataError(
+            f"Means of shape {mean.shape} came with log-stds of shape {log_std.shape}, expected "
+            "two arrays [N,D]; give one row per image."
+        )
+    if len(mean) < LEAST_CODES:
+        raise DataError(
+            f"{len(mean)} codes came, a prior needs {LEAST_CODES} or more to be fitted to; "
+            "encode more images."
+        )
+    if not (np.isfinite(mean).all() and np.isfinite(log_std).all()):
+        raise DataError(
+            "The codes hold numbers that are not finite, expected finite means and log-stds; "
+            "train again from an earlier checkpoint or with a smaller learning rate."
+        )
+
+
+def _draws(mean: Floats, log_std: Floats, random: np.random.Generator) -> NDArray[np.float64]:
+    """Posterior samples float64 `[M,D]`, M from 1,000 to 20,000."""
+    rows = random.permutation(len(mean))[:MAX_CODES]
+    rows = np.repeat(rows, -(-1_000 // len(rows)))
+    noise = random.standard_normal((len(rows), mean.shape[1]))
+    return mean[rows].astype(np.float64) + np.exp(log_std[rows], dtype=np.float64) * noise
