@@ -24,7 +24,7 @@ ORDER = (
     ("objectives", "evaluate"),
     ("latent",),
     ("checkpoint",),
-    ("examine", "portable", "train"),
+    ("examine", "portable", "report", "train"),
     ("pipeline",),
     ("cli",),
     ("__init__", "__main__"),

@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +47,20 @@ def check_number(flag: str, value: int, least: int, most: int) -> None:
         raise ConfigError(f"{flag} {value} came, expected {least} to {most}; give another number.")
 
 
-def load(args: argparse.Namespace, **options: Any) -> ImageSet:
-    """The images of --data, with a progress bar; skipped files are named."""
+def load(args: argparse.Namespace, options: Mapping[str, Any], *, seed: int) -> ImageSet:
+    """The images of --data, with a progress bar; skipped files are named.
+
+    `options` are further arguments of `load_images`.
+    """
     with tqdm(desc="reading images", unit="image", disable=None, leave=False) as bar:
 
         def report(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        images = load_images(args.data, data_dir=args.data_dir, progress=report, **options)
+        images = load_images(
+            args.data, data_dir=args.data_dir, progress=report, seed=seed, **options
+        )
     for skipped in images.skipped[:20]:
         say(f"skipped {skipped.path}: {skipped.reason}")
     if len(images.skipped) > 20:
@@ -78,7 +84,7 @@ def load_for(args: argparse.Namespace, checkpoint: Checkpoint) -> ImageSet:
     if same or not named:
         options["size"] = spec.height if spec.height == spec.width else None
         options["channels"] = spec.channels if spec.channels in (1, 3) else None
-    images = load(args, seed=int(checkpoint.card["split"]["seed"]), **options)
+    images = load(args, options, seed=int(checkpoint.card["split"]["seed"]))
     if images.spec != spec:
         raise DataError(
             f"'{args.data}' holds {images.spec} images, the model in '{checkpoint.path}' was "

@@ -6,7 +6,6 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,64 +15,48 @@ from tqdm import tqdm
 
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
 from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
+from vae_core.cli.reporting import add_evaluate_flags, run_evaluate
 from vae_core.cli.training import add_train_flags, run_train
 from vae_core.data.catalogue import CATALOGUE
 from vae_core.data.pixels import prepare
 from vae_core.errors import ConfigError, DataError, ExplorerError
-from vae_core.evaluate.bounds import evidence_bounds
 from vae_core.files import replace_file
 from vae_core.grid import picture_grid, to_picture
-from vae_core.latent.codes import encode_set
-from vae_core.objectives.registry import WITHOUT_EVIDENCE
+from vae_core.latent.codes import Codes, encode_set
+from vae_core.latent.table import write_code_table
 from vae_core.train.loop import Interrupted
+from vae_core.train.processes import current_processes
 
 BAD_INPUT, STOPPED = 2, 130
 
 
-def _evaluate(args: argparse.Namespace) -> int:
-    check_number("--seed", args.seed, 0, MAX_SEED)
-    if args.limit is not None:
-        check_number("--limit", args.limit, 1, sys.maxsize)
+def _encode(args: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(args.checkpoint, device=args.device)
+    processes = current_processes()
     images = load_for(args, checkpoint)
-    has_test = bool((images.split == 2).any())
-    test = images.subset("test") if has_test else images
-    test = test.take(np.arange(min(len(test), args.limit or len(test))))
-    codes = encode_set(checkpoint.model, test)
-    psnr = -10 * np.log10(np.maximum(codes.squared_error.astype(np.float64), 1e-12))
-    figures: dict[str, Any] = {
-        "checkpoint": str(args.checkpoint),
-        "data": str(args.data),
-        "split": "test" if has_test else "all",
-        "n_images": len(test),
-        "squared_error": float(codes.squared_error.astype(np.float64).mean()),
-        "psnr_db": float(psnr.mean()),
-        "active_units": int(codes.is_active.sum()),
-    }
-    if checkpoint.card["objective"]["name"] not in WITHOUT_EVIDENCE:
-        with tqdm(total=len(test), desc="importance samples", disable=None, leave=False) as bar:
-            bounds = evidence_bounds(
-                checkpoint.model, test.images, importance_samples=args.importance_samples,
-                seed=args.seed, progress=lambda done, _: bar.update(done - bar.n),
+    if processes.world > 1 or args.out.suffix == ".parquet":
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        with tqdm(total=len(images), desc="encoding", unit="image", disable=None) as bar:
+            written = write_code_table(
+                args.out, checkpoint.model, images, rank=processes.rank, world=processes.world,
+                progress=lambda done, _: bar.update(done - bar.n), model_key=checkpoint.key,
             )  # fmt: skip
-        figures |= asdict(bounds)
+    else:
+        written = _write_npz(args.out, encode_set(checkpoint.model, images))
+    figures = {"out": str(written), "n_images": len(images), "n_latent": checkpoint.model.n_latent}
     answer(args, figures, table(figures))
     return 0
 
 
-def _encode(args: argparse.Namespace) -> int:
-    checkpoint = load_checkpoint(args.checkpoint, device=args.device)
-    codes = encode_set(checkpoint.model, load_for(args, checkpoint))
+def _write_npz(out: Path, codes: Codes) -> Path:
     arrays = {"ids": codes.ids, "split": codes.split, "mean": codes.mean, "log_std": codes.log_std}
     arrays |= {"squared_error": codes.squared_error, "kl_nats": codes.kl_nats}
     if codes.labels is not None:
         arrays |= {"labels": codes.labels, "label_names": np.array(codes.label_names)}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with replace_file(args.out) as temporary, temporary.open("wb") as opened:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replace_file(out) as temporary, temporary.open("wb") as opened:
         np.savez_compressed(opened, **arrays)  # type: ignore[arg-type]
-    figures = {"out": str(args.out), "n_images": len(codes), "n_latent": checkpoint.model.n_latent}
-    answer(args, figures, table(figures))
-    return 0
+    return out
 
 
 def _reconstruct(args: argparse.Namespace) -> int:
@@ -184,8 +167,8 @@ def _verify(args: argparse.Namespace) -> int:
 
 VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "train": (run_train, "train a model on a named set or on any folder of images"),
-    "evaluate": (_evaluate, "measure a checkpoint on held-out images"),
-    "encode": (_encode, "write the codes of a set to an .npz file"),
+    "evaluate": (run_evaluate, "measure a checkpoint on held-out images"),
+    "encode": (_encode, "write the codes of a set to an .npz or .parquet file"),
     "reconstruct": (_reconstruct, "pass images through the model and save what comes out"),
     "sample": (_sample, "decode draws from the prior into one picture"),
     "list": (_list, "list the checkpoints in a folder"),
@@ -215,8 +198,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name in ("train", "encode", "reconstruct", "sample"):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
     add_train_flags(made["train"])
-    made["evaluate"].add_argument("--limit", type=int, help="use the first N test images")
-    made["evaluate"].add_argument("--importance-samples", type=int, default=100, metavar="K")
+    add_evaluate_flags(made["evaluate"])
     for name in ("evaluate", "sample"):
         made[name].add_argument("--seed", type=int, default=0)
     made["reconstruct"].add_argument("image", type=Path, nargs="+", help="image files")

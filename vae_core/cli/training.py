@@ -89,7 +89,7 @@ def run_train(args: argparse.Namespace) -> int:
     runtime = choose_runtime(_device_name(config.device, processes), config.precision)
     initial = load_checkpoint(args.start_from).model if args.start_from else None
     chosen_data = {"n_images": args.images, "size": args.size, "channels": args.channels}
-    images = load(args, **chosen_data, seed=config.seed)
+    images = load(args, chosen_data, seed=config.seed)
     record = {**source_record(args.data, images, seed=config.seed), "n_asked": args.images}
     quiet = not processes.is_main
     if not quiet:

@@ -21,6 +21,8 @@ from vae_core.data.imageset import SPLITS, ImageSet
 from vae_core.data.listing import SUFFIXES, list_images
 from vae_core.data.npz import load_npz
 from vae_core.data.pixels import fit_images
+from vae_core.data.shardfiles import is_shards, shards_fingerprint
+from vae_core.data.shards import load_shards, read_shard_images
 from vae_core.errors import DataError
 from vae_core.types import ImageSpec
 
@@ -70,10 +72,11 @@ def load_images(
 ) -> ImageSet:
     """Load a set by its name in `CATALOGUE` or from a path.
 
-    A path may be a folder or `.zip` of pictures, a `.npz` or `.npy`, an IDX images file, or a
-    folder of IDX files; a `Path` object is never taken for a name. `n_images` generates that
-    many where images are generated, and draws a random part elsewhere; `size` (pixels, square)
-    and `channels` (1 or 3) convert. MNIST and its like are looked for in `data_dir` and
+    A path may be a folder or `.zip` of pictures, WebDataset shards (a `.tar`, a folder of them, or
+    `set-{000..009}.tar`), a `.npz` or `.npy`, an IDX images file, or a folder of IDX files; a
+    `Path` object is never taken for a name. `n_images` generates that many where images are
+    generated, and draws a random part elsewhere; `size` (pixels, square) and `channels` (1 or 3)
+    convert. MNIST and its like are looked for in `data_dir` and
     `VAE_DATA_DIR` before they are downloaded; `progress` then counts bytes, otherwise images.
     Raises `DataError` for unknown names, missing paths and all that cannot be read.
     """
@@ -145,7 +148,7 @@ def _find_entry(source: str | Path) -> Entry | None:
 
 def _existing_path(source: str | Path) -> Path:
     path = Path(source).expanduser()
-    if path.exists():
+    if path.exists() or is_shards(path):
         return path
     # A bare word is a misspelt name, anything with a slash or an ending a path.
     if isinstance(source, str) and path.name == source and not path.suffix:
@@ -153,18 +156,20 @@ def _existing_path(source: str | Path) -> Path:
         hint = f" (did you mean '{close[0]}'?)" if close else ""
         raise DataError(
             f"There is no data set '{source}'{hint}, the names are {', '.join(CATALOGUE)}; choose "
-            "one or give the path of a folder, .zip, .npz or IDX file of your own."
+            "one or give the path of a folder, .zip, .tar, .npz or IDX file of your own."
         )
     raise DataError(
-        f"The path '{path}' does not exist, expected a folder, .zip, .npz or IDX file; check its "
-        "spelling."
+        f"The path '{path}' does not exist, expected a folder, .zip, .tar, .npz or IDX file; check "
+        "its spelling."
     )
 
 
 def _load_path(path: Path, request: Request) -> ImageSet:
     seed = request.seed
-    if _holds_pictures(path):
-        return load_folder(
+    sharded = _is_sharded(path)
+    if sharded or _holds_pictures(path):
+        load = load_shards if sharded else load_folder
+        return load(
             path,
             size=request.size,
             channels=request.channels,
@@ -182,9 +187,14 @@ def _load_path(path: Path, request: Request) -> ImageSet:
     if path.suffix.lower() in SUFFIXES:
         raise DataError(f"'{path}' is a single picture, expected a set; give the folder it is in.")
     raise DataError(
-        f"'{path}' is no data set that is known here, expected a folder, .zip, .npz, .npy or IDX "
-        "file; convert it or choose another."
+        f"'{path}' is no data set that is known here, expected a folder, .zip, .tar, .npz, .npy or "
+        "IDX file; convert it or choose another."
     )
+
+
+def _is_sharded(path: Path) -> bool:
+    # A stray .tar beside MNIST's files does not make shards of them.
+    return is_shards(path) and not (path.is_dir() and find_idx_files(path))
 
 
 def _holds_pictures(path: Path) -> bool:
@@ -209,6 +219,8 @@ def _draw_part(whole: ImageSet, n_wanted: int | None, seed: int) -> NDArray[np.i
 
 def _fingerprint(path: Path) -> str | None:
     try:
+        if _is_sharded(path):
+            return shards_fingerprint(path)
         files = find_idx_files(path) if path.is_dir() else None
         if path.is_dir() and files is None:
             return list_images(path).fingerprint
@@ -238,8 +250,10 @@ def _recorded_spec(record: Mapping[str, object]) -> ImageSpec | None:
 
 def _path_originals(path: Path, spec: ImageSpec, fingerprint: object) -> Originals | None:
     # Showing the wrong picture as an original is worse than showing none.
-    if not path.exists() or fingerprint is None or _fingerprint(path) != fingerprint:
+    if fingerprint is None or _fingerprint(path) != fingerprint:
         return None
+    if _is_sharded(path):
+        return lambda ids: read_shard_images(path, ids, spec=spec)
     if _holds_pictures(path):
         return lambda ids: read_images(path, ids, spec=spec)
     raw = _look_up(partial(_load_path, path, Request()))

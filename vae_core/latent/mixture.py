@@ -67,9 +67,7 @@ class MixturePrior:
         weights, means, cholesky = self._tensors()
         # Memory grows with M·K·D²: long lists go in pieces.
         components = Posterior(means, means.new_zeros(means.shape), cholesky)
-        pieces = (
-            components.log_density_pairs(part) for part in torch.split(z.cpu().float(), 250)
-        )
+        pieces = (components.log_density_pairs(part) for part in torch.split(z.cpu().float(), 250))
         return torch.cat([torch.logsumexp(pairs + weights.log(), 1) for pairs in pieces])
 
     def to_arrays(self) -> dict[str, Floats]:

@@ -1,0 +1,100 @@
+"""The verb `evaluate`: a few figures, or with --report everything, as JSON and as a page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from vae_core.checkpoint import Checkpoint, load_checkpoint
+from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
+from vae_core.data.catalogue import CATALOGUE, load_images
+from vae_core.data.imageset import ImageSet
+from vae_core.data.pixels import fit_images
+from vae_core.evaluate.bounds import evidence_bounds
+from vae_core.files import replace_file, write_json
+from vae_core.latent.codes import encode_set
+from vae_core.objectives.registry import WITHOUT_EVIDENCE
+from vae_core.report import Measured, measure_report, report_page
+
+
+def add_evaluate_flags(verb: argparse.ArgumentParser) -> None:
+    """The flags of `evaluate` besides the checkpoint and --data."""
+    verb.add_argument("--limit", type=int, help="use the first N test images")
+    verb.add_argument("--importance-samples", type=int, default=100, metavar="K")
+    verb.add_argument(
+        "--report", action="store_true", help="measure everything; write report.json and .html"
+    )
+    verb.add_argument("--against", help="other images that should look foreign (with --report)")
+    verb.add_argument("--out", type=Path, help="folder of the report (default: the checkpoint)")
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """Measure a checkpoint on held-out images."""
+    check_number("--seed", args.seed, 0, MAX_SEED)
+    if args.limit is not None:
+        check_number("--limit", args.limit, 1, sys.maxsize)
+    checkpoint = load_checkpoint(args.checkpoint, device=args.device)
+    images = load_for(args, checkpoint)
+    has_test = bool((images.split == 2).any())
+    test = images.subset("test") if has_test else images
+    test = test.take(np.arange(min(len(test), args.limit or len(test))))
+    if args.report:
+        return _report(args, checkpoint, images, test)
+    codes = encode_set(checkpoint.model, test)
+    psnr = -10 * np.log10(np.maximum(codes.squared_error.astype(np.float64), 1e-12))
+    figures: dict[str, Any] = {
+        "checkpoint": str(args.checkpoint),
+        "data": str(args.data),
+        "split": "test" if has_test else "all",
+        "n_images": len(test),
+        "squared_error": float(codes.squared_error.astype(np.float64).mean()),
+        "psnr_db": float(psnr.mean()),
+        "active_units": int(codes.is_active.sum()),
+    }
+    if checkpoint.card["objective"]["name"] not in WITHOUT_EVIDENCE:
+        with tqdm(total=len(test), desc="importance samples", disable=None, leave=False) as bar:
+            bounds = evidence_bounds(
+                checkpoint.model, test.images, importance_samples=args.importance_samples,
+                seed=args.seed, progress=lambda done, _: bar.update(done - bar.n),
+            )  # fmt: skip
+        figures |= asdict(bounds)
+    answer(args, figures, table(figures))
+    return 0
+
+
+def _report(
+    args: argparse.Namespace, checkpoint: Checkpoint, images: ImageSet, test: ImageSet
+) -> int:
+    train = images.subset("train") if (images.split == 0).any() else images
+    measured = Measured(
+        checkpoint, train, test, importance_samples=args.importance_samples, seed=args.seed,
+        against=_foreign_images(args, checkpoint),
+    )  # fmt: skip
+    report = measure_report(measured, tell=lambda section: say(f"measuring {section} …"))
+    folder: Path = args.out or args.checkpoint
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "report.json", report)
+    page = folder / "report.html"
+    with replace_file(page) as temporary:
+        temporary.write_text(report_page(report), encoding="utf-8")
+    answer(args, report, f"Saved {folder / 'report.json'} and {page}; open the page in a browser.")
+    return 0
+
+
+def _foreign_images(args: argparse.Namespace, checkpoint: Checkpoint) -> ImageSet | None:
+    """The images of --against in the model's shape; folders and archives are resized to it."""
+    if args.against is None:
+        return None
+    spec = checkpoint.model.spec
+    named = args.against.strip().lower() in CATALOGUE
+    options: dict[str, Any] = {} if named else {"size": spec.height, "channels": spec.channels}
+    images = load_images(args.against, data_dir=args.data_dir, **options)
+    fitted = fit_images(images.images, spec)
+    rows = np.random.default_rng(args.seed).permutation(len(images))[:2_000]
+    return ImageSet(images.name, fitted[rows], images.ids[rows], images.split[rows])
