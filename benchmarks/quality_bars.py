@@ -9,7 +9,7 @@
     python benchmarks/quality_bars.py mig CHECKPOINT...     sprites: MIG over seeds
     python benchmarks/quality_bars.py tc-toy                total correlation, known value
 
-Each prints a table and writes benchmarks/results/quality_PART.json. MNIST is found in
+Each prints a table and writes benchmarks/results/quality_PART_CHECKPOINT.json. MNIST is found in
 VAE_DATA_DIR or downloaded; Omniglot is a zip or folder given by --omniglot.
 """
 
@@ -259,7 +259,8 @@ def main() -> None:
                 f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()
             )
         )
-    out = ROOT / "benchmarks" / "results" / f"quality_{args.part.replace('-', '_')}.json"
+    name = "_".join([args.part, *(path.name for path in args.checkpoint[:1])]).replace("-", "_")
+    out = ROOT / "benchmarks" / "results" / f"quality_{name}.json"
     out.write_text(json.dumps({"rows": rows, "machine": machine_facts()}, indent=1) + "\n")
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vae_core.errors import ConfigError, DataError
 from vae_core.likelihoods import AnyLikelihood, build_likelihood
 from vae_core.nets import Architecture, build_decoder, build_encoder
-from vae_core.posterior import POSTERIORS, Posterior, full_posterior
+from vae_core.posterior import POINT_LOG_STD, POSTERIORS, Posterior, full_posterior
 from vae_core.types import ImageSpec
 
 # Keeps exp(log_std) finite in float32 whatever an untrained or foreign encoder says.
@@ -22,8 +22,8 @@ LOG_STD_RANGE = (-12.0, 6.0)
 class ModelConfig:
     """All that is needed to build a model before its weights are loaded.
 
-    `posterior` is diagonal or full. With `n_classes` > 0 encoder and decoder also take a
-    label; with `is_classifier` the encoder says one, too.
+    `posterior` is diagonal, full, or point for a code without width. With `n_classes` > 0
+    encoder and decoder also take a label; with `is_classifier` the encoder says one, too.
     """
 
     spec: ImageSpec
@@ -81,10 +81,12 @@ class Autoencoder(nn.Module):
         self.encoder, n_features = build_encoder(config.architecture, config.spec)
         n_inputs = n_features + config.n_classes
         self.mean_head = nn.Linear(n_inputs, config.n_latent)
-        self.log_std_head = nn.Linear(n_inputs, config.n_latent)
+        has_width = config.posterior != "point"
+        self.log_std_head = nn.Linear(n_inputs, config.n_latent) if has_width else None
         for head in (self.mean_head, self.log_std_head):
-            nn.init.normal_(head.weight, std=0.01 / n_inputs**0.5)
-            nn.init.zeros_(head.bias)
+            if head is not None:
+                nn.init.normal_(head.weight, std=0.01 / n_inputs**0.5)
+                nn.init.zeros_(head.bias)
         nn.init.normal_(self.mean_head.weight, std=1 / n_inputs**0.5)
         self.factor_head = self._extra_head(n_inputs, config.n_latent * (config.n_latent - 1) // 2,
                                             wanted=config.posterior == "full")  # fmt: skip
@@ -138,6 +140,8 @@ class Autoencoder(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             features = self._with_label(features, y)
             mean = self.mean_head(features)
+            if self.log_std_head is None:
+                return Posterior(mean, torch.full_like(mean, POINT_LOG_STD))
             log_std = self.log_std_head(features).clamp(*LOG_STD_RANGE)
             if self.factor_head is None:
                 return Posterior(mean, log_std)

@@ -58,10 +58,12 @@ def plan_model(images: ImageSet, config: TrainConfig) -> tuple[ModelConfig, list
     architecture = architecture_for(config.preset, images.spec)
     told.append(f"Network: {architecture.kind} for {images.spec} images, {config.n_latent}-d code.")
     objective = build_objective(config.objective, config.objective_options)
+    # Where nothing is sampled in training, a width would be a number without a meaning.
+    posterior = "point" if config.objective in WITHOUT_EVIDENCE else config.posterior
     n_classes = _count_classes(images, config) if uses_labels(objective) else 0
     return ModelConfig(
         images.spec, config.n_latent, architecture, name,
-        posterior=config.posterior, n_classes=n_classes, is_classifier=is_classifier(objective),
+        posterior=posterior, n_classes=n_classes, is_classifier=is_classifier(objective),
     ), told  # fmt: skip
 
 
@@ -142,15 +144,11 @@ def build_maps(codes: Codes, *, seed: int, tell: Callable[[str], None]) -> dict[
     return maps
 
 
-def fit_prior(codes: Codes, *, objective: str, seed: int) -> MixturePrior | None:
-    """A mixture of ten Gaussians over the codes; None when there are too few for one.
-
-    Where nothing is sampled in training the posterior's width means nothing: means only.
-    """
-    log_std = np.full_like(codes.mean, -6) if objective in WITHOUT_EVIDENCE else codes.log_std
+def fit_prior(codes: Codes, *, seed: int) -> MixturePrior | None:
+    """A mixture of ten Gaussians over the codes; None when there are too few for one."""
     n_components = max(1, min(10, len(codes) // (20 * codes.mean.shape[1])))
     try:
-        return fit_mixture(codes.mean, log_std, n_components=n_components, seed=seed)
+        return fit_mixture(codes.mean, codes.log_std, n_components=n_components, seed=seed)
     except DataError:
         return None
 
@@ -220,7 +218,7 @@ def train_checkpoint(
     maps = build_maps(codes, seed=config.seed, tell=tell)
     metrics = measure(model, codes, images, config)
     card = _card(images, config, position, record, metrics, command=command, title=title)
-    prior = fit_prior(codes, objective=config.objective, seed=config.seed)
+    prior = fit_prior(codes, seed=config.seed)
     save_checkpoint(folder, model, card=card, codes=codes, maps=maps, prior=prior)
     return metrics
 

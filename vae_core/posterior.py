@@ -10,7 +10,9 @@ from torch import Tensor
 
 from vae_core.estimators import LOG_2_PI, kl_to_standard_normal, log_normal
 
-POSTERIORS: Final = ("diagonal", "full")
+POSTERIORS: Final = ("diagonal", "full", "point")
+# What stands for "no width at all" in a model that never samples its codes.
+POINT_LOG_STD: Final = -12.0
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ def test_nothing_touches_the_global_random_state() -> None:
 def test_under_bfloat16_the_posterior_stays_float32_and_tiny_kls_survive(preset: str) -> None:
     model, x = small_model(preset=preset), pixels(4)
     torch.nn.init.normal_(model.mean_head.weight, std=1e-4)
+    assert model.log_std_head is not None
     torch.nn.init.normal_(model.log_std_head.weight, std=1e-4)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         posterior = model.encode(x)
@@ -107,6 +108,7 @@ def test_under_bfloat16_the_posterior_stays_float32_and_tiny_kls_survive(preset:
 
 def test_log_std_is_bounded_whatever_the_weights_say() -> None:
     model = small_model()
+    assert model.log_std_head is not None
     for bias, bound in zip((-1e6, 1e6), LOG_STD_RANGE, strict=True):
         torch.nn.init.constant_(model.log_std_head.bias, bias)
         posterior = model.encode(pixels(1))

@@ -131,6 +131,7 @@ def test_free_dimensions_feel_no_pull_to_the_prior() -> None:
     model = small_model()
     terms = run(BetaVAE(beta=1, free_nats=50.0), model)
     (terms.loss - terms.parts["reconstruction"]).sum().backward()
+    assert model.log_std_head is not None
     assert model.log_std_head.weight.grad is not None
     assert model.log_std_head.weight.grad.abs().max() < 1e-3
 

@@ -66,6 +66,12 @@ def test_samples_have_the_mean_and_the_covariance() -> None:
     torch.testing.assert_close(torch.cov(z[:, 2].T), FULL.covariance[2], atol=0.15, rtol=0.1)
 
 
+def test_a_point_has_no_width_and_samples_itself() -> None:
+    posterior = small_model(posterior="point").encode(pixels(2))
+    z = posterior.sample(generator=torch.Generator().manual_seed(0))[0]
+    torch.testing.assert_close(z, posterior.mean, atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("kind", POSTERIORS)
 def test_a_model_gives_its_kind_and_one_dimension_needs_no_factor(kind: str) -> None:
     wide, narrow = small_model(posterior=kind), small_model(n_latent=1, posterior=kind)

@@ -188,3 +188,9 @@ def test_mnist_is_taken_from_the_data_directory(tmp_path: Path) -> None:
     found = load_images("fashion-mnist", data_dir=tmp_path / "data")
     assert found.label_names[9] == "Ankle boot" and np.bincount(found.split)[2] == 20
     assert find_originals(source_record("fashion-mnist", found), data_dir=tmp_path / "data")
+
+
+def test_a_random_part_keeps_the_shares_of_the_splits() -> None:
+    part = load_images("digits", n_images=600)
+    shares = np.bincount(part.split, minlength=3) / len(part)
+    assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.04)

@@ -21,7 +21,7 @@ from vae_core.pipeline import check_folder, train_checkpoint
 from vae_core.train.config import TrainConfig
 from vae_core.train.interrupt import stop_between_steps
 from vae_core.train.loop import Progress
-from vae_core.train.processes import Processes, current_processes, joined
+from vae_core.train.processes import Processes, current_processes, joined, main_first
 from vae_core.train.runtime import choose_runtime
 from vae_core.train.state import FOLDER
 
@@ -89,12 +89,14 @@ def run_train(args: argparse.Namespace) -> int:
     runtime = choose_runtime(_device_name(config.device, processes), config.precision)
     initial = load_checkpoint(args.start_from).model if args.start_from else None
     chosen_data = {"n_images": args.images, "size": args.size, "channels": args.channels}
-    images = load(args, chosen_data, seed=config.seed)
-    record = {**source_record(args.data, images, seed=config.seed), "n_asked": args.images}
     quiet = not processes.is_main
-    if not quiet:
-        say(f"{len(images):,} {images.spec} images from '{args.data}'.")
     with joined(processes, device=runtime.device):
+        # One process fills the cache, the others find it.
+        with main_first(processes):
+            images = load(args, chosen_data, seed=config.seed)
+        record = {**source_record(args.data, images, seed=config.seed), "n_asked": args.images}
+        if not quiet:
+            say(f"{len(images):,} {images.spec} images from '{args.data}'.")
         if args.overwrite and not quiet:
             # Not before the new images are at hand: a misspelt --data must cost no checkpoint.
             shutil.rmtree(args.out / FOLDER, ignore_errors=True)

@@ -209,7 +209,8 @@ def _draw_part(whole: ImageSet, n_wanted: int | None, seed: int) -> NDArray[np.i
     """Rows of a random part in their old order, with an image of each split if there is room."""
     if n_wanted is None or n_wanted >= len(whole):
         return np.arange(len(whole), dtype=np.int64)
-    order = np.random.default_rng(seed).permutation(len(whole))
+    # Not the stream `seeded_split` draws from: the part would be made of one split.
+    order = np.random.default_rng([seed, 1]).permutation(len(whole))
     if n_wanted >= len(SPLITS):
         # Otherwise 20 images of MNIST might hold no test image and evaluation would fail.
         _, firsts = np.unique(whole.split[order], return_index=True)

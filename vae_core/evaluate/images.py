@@ -20,7 +20,8 @@ class ImageScores:
 
     `mean`, `log_std` `[N,D]` of the posterior; `squared_error` `[N]`, mean over values of
     the squared difference to the reconstruction from the mean code, on [0,1];
-    `reconstruction_nats` `[N]`, −log p(x|z) at the mean code; `kl_nats` `[N,D]`.
+    `reconstruction_nats` `[N]`, −log p(x|z) at the mean code; `kl_nats` `[N,D]`, zero for a
+    model without a posterior's width.
     """
 
     mean: Floats
@@ -48,7 +49,9 @@ def score_images(
         error = (model.likelihood.mean(raw) - x).square().flatten(1).mean(1)
         # Grey values are scored as they are here: a binarised draw would add chance.
         nats = model.likelihood.nll(raw, x)
-        kl = posterior.kl_terms()
+        # A point has no KL worth the name: it would be the same large constant for every image.
+        is_point = model.config.posterior == "point"
+        kl = torch.zeros_like(posterior.mean) if is_point else posterior.kl_terms()
         tensors = (posterior.mean, posterior.log_std, error, nats, kl)
         parts.append(tuple(t.float().cpu().numpy() for t in tensors))
         if progress:

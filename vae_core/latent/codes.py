@@ -57,8 +57,9 @@ class Codes:
 
     @property
     def dimension_order(self) -> NDArray[np.int64]:
-        """Latent dimensions by falling KL `[D]`."""
-        return np.argsort(-self.kl_per_dimension, kind="stable").astype(np.int64)
+        """Latent dimensions by falling KL `[D]`; by variance of the codes where there is no KL."""
+        weight = self.kl_per_dimension if self.kl_nats.any() else self.mean.var(0)
+        return np.argsort(-weight, kind="stable").astype(np.int64)
 
     @property
     def is_active(self) -> NDArray[np.bool_]:

@@ -23,7 +23,7 @@ class TrainConfig:
     n_latent: int = _help(16, "latent dimensions")
     preset: str = _help("auto", "network: auto, fast, light, mlp, conv-s, conv-m or burgess")
     likelihood: str = _help("auto", "auto, bernoulli, bernoulli-continuous, gaussian or logistic")
-    posterior: str = _help("diagonal", "covariance of q(z|x): diagonal or full")
+    posterior: str = _help("diagonal", "covariance of q(z|x): diagonal or full (ae and wae: point)")
     epochs: int = _help(20, "passes over the training images")
     minutes: float | None = _help(None, "stop after this many minutes instead of after epochs")
     batch_size: int = _help(0, "images per step; 0 = 128, fewer for small sets")
