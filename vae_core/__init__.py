@@ -7,5 +7,5 @@ sample), `.card`, `.codes` and `.maps`.
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint
 from vae_core.errors import ExplorerError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Checkpoint", "ExplorerError", "__version__", "list_checkpoints", "load_checkpoint"]
