@@ -110,6 +110,7 @@ def _latent(found: Section) -> str:
         ("active units", found["active_units"]),
         ("KL, nats", split["kl"]),
         ("index-code mutual information, nats", split["mutual_information"]),
+        ("  its ceiling with so many images, log N", split["ceiling"]),
         ("total correlation, nats", split["total_correlation"]),
         ("dimension-wise KL, nats", sum(split["dimension_kl"])),
         ("discrepancy to the prior, MMD²", aggregate["discrepancy"]["value"]),
