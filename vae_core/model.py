@@ -43,7 +43,9 @@ class ModelConfig:
         """Inverse of `to_json`; `ConfigError` when a field is missing or of a wrong kind."""
         try:
             shape = dict(data["architecture"])
-            for name in ("widths", "blocks"):
+            # Cards from before there were dense layers do not name them.
+            shape.setdefault("dense", ())
+            for name in ("widths", "blocks", "dense"):
                 shape[name] = tuple(int(n) for n in shape[name])
             spec = ImageSpec(**{k: int(v) for k, v in data["spec"].items()})
             return cls(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 from vae_core.errors import ConfigError
@@ -20,6 +20,8 @@ class Architecture:
     the hidden layers of an `mlp`. `blocks`: residual blocks at each resolution. `mid_width`:
     channels half-way up when a 4×4 patch is undone. `last`: how its last factor of 2 is
     undone, by a pixel shuffle (quicker) or by resizing and a convolution (smoother).
+    `dense`: hidden layers between a residual net's coarsest features and its code: without
+    them one number cannot say where a shape is, since the code enters the grid linearly.
     """
 
     kind: Kind
@@ -28,9 +30,10 @@ class Architecture:
     blocks: tuple[int, ...] = (1,)
     mid_width: int = 16
     last: Literal["shuffle", "resize"] = "shuffle"
+    dense: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        numbers = (self.patch, self.mid_width, *self.widths)
+        numbers = (self.patch, self.mid_width, *self.widths, *self.dense)
         n_blocks_fit = self.kind != "residual" or len(self.blocks) == len(self.widths)
         if self.kind not in get_args(Kind) or min(numbers) < 1 or not n_blocks_fit:
             raise ConfigError(
@@ -48,7 +51,7 @@ class Architecture:
         return self.patch << (len(self.widths) - 1)
 
 
-PRESETS: Final = ("auto", "fast", "light", "mlp", "conv-s", "conv-m", "burgess")
+PRESETS: Final = ("auto", "fast", "light", "shapes", "mlp", "conv-s", "conv-m", "burgess")
 
 
 def _fast(spec: ImageSpec) -> Architecture:
@@ -83,7 +86,8 @@ def architecture_for(preset: str, spec: ImageSpec) -> Architecture:
     """The architecture a preset name means for images of this size.
 
     `auto` = `fast`: space-to-depth and few channels, quick to train and to decode in a
-    browser. `light`: the same with a third of the channels, for simple shapes.
+    browser. `light`: the same with a third of the channels. `shapes`: `light` with two
+    dense layers around the code, for shapes that move.
     `conv-s`/`conv-m`: full-resolution residual nets for a GPU. `mlp`: two tanh layers of
     200 (Burda et al. 2015). `burgess`: four strided convolutions of 32 and two dense layers
     of 256 (Burgess et al. 2018). `ConfigError` for an unknown name.
@@ -92,6 +96,8 @@ def architecture_for(preset: str, spec: ImageSpec) -> Architecture:
         return _fast(spec)
     if preset == "light":
         return _light(spec)
+    if preset == "shapes":
+        return replace(_light(spec), dense=(256, 256))
     if preset == "mlp":
         return Architecture("mlp", widths=(200, 200))
     if preset == "burgess":

@@ -63,7 +63,9 @@ def build_encoder(architecture: Architecture, spec: ImageSpec) -> tuple[nn.Seque
     if architecture.blocks[-1]:
         layers += [group_norm(widths[-1]), nn.SiLU()]
     layers.append(nn.Flatten())
-    return nn.Sequential(*layers), height * width * widths[-1]
+    sizes = (height * width * widths[-1], *architecture.dense)
+    layers += [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.SiLU())]
+    return nn.Sequential(*layers), sizes[-1]
 
 
 def _last_layers(architecture: Architecture, spec: ImageSpec) -> list[nn.Module]:
@@ -105,7 +107,9 @@ def build_decoder(architecture: Architecture, spec: ImageSpec, n_latent: int) ->
         for a, b in pairwise((*reversed(widths), spec.channels)):
             layers += [nn.ConvTranspose2d(a, b, 4, stride=2, padding=1), nn.ReLU()]
         return nn.Sequential(*layers[:-1], crop)
-    layers = [nn.Linear(n_latent, n_flat), unflatten]
+    sizes = (n_latent, *reversed(architecture.dense))
+    layers = [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), nn.SiLU())]
+    layers += [nn.Linear(sizes[-1], n_flat), unflatten]
     for index in reversed(range(len(widths))):
         layers += _stage(widths[index], architecture.blocks[index])
         if index:
