@@ -39,7 +39,7 @@ def features(n: int, *, seed: int = 0, nll: float = 100.0, shift: float = 0.0) -
     error, code = np.abs(normal(n, seed=seed)) + 1 + shift, normal(n, 3, seed=seed + 50) + shift
     bound = nll + normal(n, seed=seed + 99)
     norm, spread = np.linalg.norm(code, axis=1), 0.5 + 0.05 * normal(n, seed=seed + 7)
-    columns = (error**2, error, bound, bound - 1, bound / 10, norm, spread, code)
+    columns = (error**2, error**2 / 0.1, error, bound, bound - 1, bound / 10, norm, spread, code)
     return AnomalyFeatures(*(column.astype(np.float32) for column in columns))
 
 
@@ -192,7 +192,14 @@ def test_an_inverted_likelihood_is_caught_by_the_combination() -> None:
 
 def test_a_report_tells_foreign_images_and_keeps_false_alarms_low() -> None:
     report = detection_report(features(800), features(400, seed=1), features(400, seed=2, shift=6))
-    for name in ("reconstruction", "path", "code_distance", "neighbours", "combined"):
+    for name in (
+        "reconstruction",
+        "unexplained",
+        "path",
+        "code_distance",
+        "neighbours",
+        "combined",
+    ):
         found = report.scores[name]
         assert found.auroc > 0.99, name
         assert found.caught > 0.95, name
@@ -280,3 +287,14 @@ def test_wrong_orders_to_the_model_are_refused() -> None:
         anomaly_features(small_model(), stripes(4).images[:0])
     with pytest.raises(DataError, match="expected 19 or more"):
         detection_report(features(30), features(9), features(9))
+
+
+def test_the_unexplained_share_is_of_the_images_own_variance() -> None:
+    model, images = small_model((1, 8, 8)), stripes(40).images
+    found = anomaly_features(model, images, importance_samples=1)
+    variance = (images / 255).reshape(40, -1).var(1)
+    np.testing.assert_allclose(
+        found.unexplained, found.squared_error / (variance + 1e-3), rtol=1e-4
+    )
+    flat = anomaly_features(model, np.full((2, 1, 8, 8), 9, np.uint8), importance_samples=1)
+    assert np.isfinite(flat.unexplained).all()

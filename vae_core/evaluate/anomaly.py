@@ -28,6 +28,8 @@ Floats = NDArray[np.float32]
 Numbers = NDArray[np.floating]
 Scores = NDArray[np.float64]
 
+# Keeps flat images, which have no variance of their own, at a finite score.
+LEAST_VARIANCE: Final = 1e-3
 BATCH_SIZE: Final = 100
 LEAST_HELD_OUT: Final = 2
 N_NEIGHBOURS: Final = 5
@@ -37,12 +39,14 @@ N_NEIGHBOURS: Final = 5
 class AnomalyFeatures:
     """What a model says of N images; float32 `[N]`, but `mean` `[N,D]`.
 
-    `squared_error` per value on [0,1] and `error_norm` ‖x − x̂‖, of the mean code's
-    reconstruction; `negative_elbo` and `negative_bound` (importance weighted) in nats, of
-    K samples; `kl` in nats; `code_norm` ‖μ‖ and `spread_norm` ‖σ‖ of the posterior.
+    `squared_error` per value on [0,1], `unexplained`, the same as a share of the image's
+    own variance, and `error_norm` ‖x − x̂‖, of the mean code's reconstruction;
+    `negative_elbo` and `negative_bound` (importance weighted) in nats, of K samples; `kl` in
+    nats; `code_norm` ‖μ‖ and `spread_norm` ‖σ‖ of the posterior.
     """
 
     squared_error: Floats
+    unexplained: Floats
     error_norm: Floats
     negative_elbo: Floats
     negative_bound: Floats
@@ -92,9 +96,13 @@ def _features_of(
 ) -> tuple[torch.Tensor, ...]:
     posterior = model.encode(x)
     error = (model.decode(posterior.mean) - x).flatten(1)
+    squared = error.square().mean(1)
+    # Thin strokes cost little even when they are all wrong: what counts is the share missed.
+    unexplained = squared / (x.flatten(1).var(1, unbiased=False) + LEAST_VARIANCE)
     weights = log_weights(model, model.likelihood.target(x, generator), n=n, generator=generator)
     return (
-        error.square().mean(1),
+        squared,
+        unexplained,
         error.norm(dim=1),
         -weights.mean(0),
         -importance_bound(weights),
@@ -245,6 +253,7 @@ def anomaly_scores(features: AnomalyFeatures, held_out: AnomalyFeatures) -> dict
     known_path = path_features(held_out)
     scores = {
         "reconstruction": features.squared_error.astype(np.float64),
+        "unexplained": features.unexplained.astype(np.float64),
         "negative_elbo": elbo.astype(np.float64),
         "negative_bound": features.negative_bound.astype(np.float64),
         "typicality": typicality(elbo, held_out.negative_elbo),
@@ -254,6 +263,7 @@ def anomaly_scores(features: AnomalyFeatures, held_out: AnomalyFeatures) -> dict
     }
     own = {
         "reconstruction": held_out.squared_error.astype(np.float64),
+        "unexplained": held_out.unexplained.astype(np.float64),
         "typicality": typicality(held_out.negative_elbo, held_out.negative_elbo),
         "path": copula_score(known_path, known_path),
         "code_distance": code_distance(held_out.mean, held_out.mean),
