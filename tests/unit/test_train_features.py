@@ -22,6 +22,7 @@ from vae_core.model import Autoencoder, ModelConfig
 from vae_core.nets import architecture_for
 from vae_core.train import TrainConfig, train
 from vae_core.train.journal import read_journal
+from vae_core.train.malloc import keep_freed_memory
 from vae_core.train.runtime import Runtime
 from vae_core.train.state import Position, has_state
 from vae_core.train.step import hide_labels
@@ -305,3 +306,13 @@ def test_kill_9_in_mid_run_loses_at_most_an_epoch(tmp_path: Path) -> None:
     assert weights(whole).equal(weights(resumed))
     assert [r["epoch"] for r in read_journal(parts)] == list(range(1, 61))
     assert end.epoch == 60
+
+
+def test_freed_memory_is_kept_only_where_that_is_known_to_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert keep_freed_memory() is False
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+    assert keep_freed_memory() is False

@@ -21,6 +21,7 @@ from vae_core.pipeline import check_folder, train_checkpoint
 from vae_core.train.config import TrainConfig
 from vae_core.train.interrupt import stop_between_steps
 from vae_core.train.loop import Progress
+from vae_core.train.malloc import keep_freed_memory
 from vae_core.train.processes import Processes, current_processes, joined, main_first
 from vae_core.train.runtime import choose_runtime
 from vae_core.train.state import FOLDER
@@ -86,6 +87,7 @@ def run_train(args: argparse.Namespace) -> int:
     config, processes = _config_of(args), current_processes()
     if not args.overwrite:
         check_folder(args.out, resume=args.resume, config=config)
+    keep_freed_memory()
     runtime = choose_runtime(_device_name(config.device, processes), config.precision)
     initial = load_checkpoint(args.start_from).model if args.start_from else None
     chosen_data = {"n_images": args.images, "size": args.size, "channels": args.channels}
