@@ -216,20 +216,26 @@ def on_cuda() -> dict[str, Any] | str:
     return {"device": torch.cuda.get_device_name(), "peak_tflop_per_second": peaks, "rows": rows}
 
 
-def cpu_tables(skip: list[str], seconds: float) -> dict[str, Any]:
-    """Over sizes, batches and presets; what is skipped is left out."""
-    sweeps: dict[str, list[tuple[str, int, int, int]]] = {
+def cpu_table(part: str, seconds: float) -> list[dict[str, Any]]:
+    """Over sizes, batches or presets, one thread."""
+    rows: dict[str, list[tuple[str, int, int, int]]] = {
         "sizes": [("auto", 1 if size == 28 else 3, size, 32) for size in SIZES],
         "batches": [("auto", 1, 28, batch) for batch in BATCHES],
         "presets": [(preset, 1, 28, 64) for preset in PRESETS],
     }
-    return {
-        name: [
-            in_fresh_process(p, channels=c, size=s, batch=b, seconds=seconds) for p, c, s, b in rows
-        ]
-        for name, rows in sweeps.items()
-        if name not in skip
-    }
+    return [
+        in_fresh_process(preset, channels=channels, size=size, batch=batch, seconds=seconds)
+        for preset, channels, size, batch in rows[part]
+    ]
+
+
+def process_table(counts: list[int], *, rounds: int, images: int) -> list[dict[str, Any]]:
+    """Each number of processes in turns, so that other load hits all alike; no averages."""
+    return [
+        over_processes(n, preset="auto", batch=128, images=images)
+        for _ in range(rounds)
+        for n in counts
+    ]
 
 
 def main() -> None:
@@ -237,6 +243,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=5.0, help="processor time of a figure")
     parser.add_argument("--processes", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=3, help="turns of the processes part")
     parser.add_argument("--images", type=int, default=10_000, help="for the processes part")
     parser.add_argument("--skip", nargs="+", default=[], choices=PARTS)
     parser.add_argument("--out", type=Path, default=OUT)
@@ -247,15 +254,17 @@ def main() -> None:
         found = measure(preset, int(channels), int(size), int(batch), float(seconds))
         sys.stdout.write(json.dumps(found))
         return
-    result: dict[str, Any] = {"machine": machine_facts()} | cpu_tables(args.skip, args.seconds)
-    if "processes" not in args.skip:
-        result["processes"] = [
-            over_processes(n, preset="auto", batch=128, images=args.images) for n in args.processes
-        ]
-    if "cuda" not in args.skip:
-        result["cuda"] = on_cuda()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    result: dict[str, Any] = {"machine": machine_facts()}
+    for part in (part for part in PARTS if part not in args.skip):
+        if part == "cuda":
+            result[part] = on_cuda()
+        elif part == "processes":
+            result[part] = process_table(args.processes, rounds=args.rounds, images=args.images)
+        else:
+            result[part] = cpu_table(part, args.seconds)
+        # After each part: a run of minutes that is stopped half-way leaves what it has.
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -268,7 +268,8 @@ def show(net: str, n_threads: int, figures: dict[str, Any]) -> None:
         low, high = f["wall_range"]
         bar = f"  bar {BARS[net]:g}" if key == "ratio" and net in BARS else ""
         sys.stdout.write(
-            f"{'':22}{key:28} wall {f['wall']:.2f} ({low:.2f}-{high:.2f})  cpu {f['cpu']:.2f}{bar}\n"
+            f"{'':22}{key:28} wall {f['wall']:.2f} ({low:.2f}-{high:.2f})  "
+            f"cpu {f['cpu']:.2f}{bar}\n"
         )
     sys.stdout.flush()
 
