@@ -38,6 +38,8 @@ BATCH, N_LATENT, LEARNING_RATE, N_IMAGES = 128, 16, 1e-3, 12_800
 STEPS = {"mlp": 100, "burgess": 40, "fast": 20}
 BARS = {"mlp": 2.5, "burgess": 1.3}
 CONTENDERS = ("ours", "pythae", "ours-kept", "pythae-kept")
+# The verb `train` keeps freed memory, pythae does not: what a user of either sees.
+AS_SHIPPED = "ratio_kept_to_plain_pythae"
 # glibc reads these at start-up: big blocks come from the heap and the heap never shrinks.
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
@@ -266,7 +268,7 @@ def show(net: str, n_threads: int, figures: dict[str, Any]) -> None:
     for key in (key for key in figures if key.startswith("ratio")):
         f = figures[key]
         low, high = f["wall_range"]
-        bar = f"  bar {BARS[net]:g}" if key == "ratio" and net in BARS else ""
+        bar = f"  bar {BARS[net]:g}" if key == AS_SHIPPED and net in BARS else ""
         sys.stdout.write(
             f"{'':22}{key:28} wall {f['wall']:.2f} ({low:.2f}-{high:.2f})  "
             f"cpu {f['cpu']:.2f}{bar}\n"
