@@ -13,7 +13,7 @@ MEBIBYTE = 2**20
 def keep_freed_memory() -> bool:
     """Tell glibc to hold on to freed blocks, for the rest of the process; True if it will.
 
-    Measured 1.3 times the speed on small convolutional nets (docs/decisions/0006). For
+    Mostly 1.3 times the speed on small convolutional nets (docs/decisions/0006). For
     processes that only train: one that serves pages had better give memory back.
     """
     if not sys.platform.startswith("linux"):
