@@ -71,6 +71,11 @@ class Bernoulli(nn.Module):
         return torch.logit(mean.clamp(1e-3, 1 - 1e-3))
 
 
+def _above(floor: float, parameter: Tensor) -> Tensor:
+    """A soft floor: the gradient never dies, yet the value stays above the bound."""
+    return floor + functional.softplus(parameter.float() - floor)
+
+
 class Gaussian(nn.Module):
     """Pixels are N(raw, σ²) with one learned σ per model: squared error, well weighted.
 
@@ -90,8 +95,7 @@ class Gaussian(nn.Module):
         return x
 
     def _log_sigma(self) -> Tensor:
-        # A soft floor: the gradient never dies, yet log σ stays above the bound.
-        return LOG_SIGMA_FLOOR + functional.softplus(self.log_sigma.float() - LOG_SIGMA_FLOOR)
+        return _above(LOG_SIGMA_FLOOR, self.log_sigma)
 
     def nll(self, raw: Tensor, target: Tensor) -> Tensor:
         """−log p(target | raw) per image `[B]`, nats (a density on [0,1]: may be negative)."""
@@ -138,11 +142,8 @@ class DiscretisedLogistic(nn.Module):
         return x
 
     def _inverse_scale(self) -> Tensor:
-        # The same soft floor as log σ has: a bin is 1/255 wide, far finer helps nobody.
-        floored = (
-            LOG_SIGMA_FLOOR - 1 + functional.softplus(self.log_scale.float() - LOG_SIGMA_FLOOR + 1)
-        )
-        return (-floored).exp()
+        # A bin is 1/255 wide: a scale far finer than that helps nobody.
+        return (-_above(LOG_SIGMA_FLOOR - 1, self.log_scale)).exp()
 
     def nll(self, raw: Tensor, target: Tensor) -> Tensor:
         """−log P(target | raw) per image `[B]`, nats, never below zero."""

@@ -64,11 +64,11 @@ def load_folder(
     rows = draw_rows(len(listing.names), n_images, seed=seed)
     names = [listing.names[row] for row in rows]
     with open_listing(listing) as read:
-        spec = _choose_spec(read, names, size, channels)
+        spec = choose_spec(read, names, size, channels)
 
         def decode() -> Iterator[Decoded]:
-            blocks = _decode_blocks(read, names, spec, fit, invert)
-            return _report(blocks, len(names), progress, cancelled)
+            blocks = decode_blocks(read, names, spec, fit, invert)
+            return report_blocks(blocks, len(names), progress, cancelled)
 
         if len(rows) > PACK_ABOVE:
             # Only the files that are read count: another part of the folder is another entry.
@@ -96,7 +96,7 @@ def read_images(
     with open_listing(listing) as read:
         # Ids count all image files, readable or not, so that a repaired file changes no other id.
         names = [listing.names[i] for i in ids]
-        packed = gather_images(len(ids), spec, _decode_blocks(read, names, spec, fit, invert))
+        packed = gather_images(len(ids), spec, decode_blocks(read, names, spec, fit, invert))
     if packed.skipped:
         raise DataError(packed.skipped[0].reason)
     return packed.images
@@ -129,7 +129,7 @@ def _fetch(read: Read, name: str) -> bytes | Path:
         ) from error
 
 
-def _decode_blocks(
+def decode_blocks(
     read: Read, names: Sequence[str], spec: ImageSpec, fit: Fit, invert: bool
 ) -> Iterator[Decoded]:
     """In order and block by block, so that a set of any size holds few pictures in flight."""
@@ -140,7 +140,7 @@ def _decode_blocks(
             yield from pool.map(lambda name: _decode(read, name, spec, fit, invert), block)
 
 
-def _report(
+def report_blocks(
     decoded: Iterator[Decoded],
     total: int,
     progress: Callable[[int, int], None] | None,
@@ -157,7 +157,7 @@ def _report(
             )
 
 
-def _choose_spec(
+def choose_spec(
     read: Read, names: Sequence[str], size: int | tuple[int, int] | None, channels: int | None
 ) -> ImageSpec:
     if channels not in (None, 1, 3):
@@ -213,7 +213,7 @@ def _build_set(listing: Listing, rows: NDArray[np.int64], packed: Packed, seed: 
         )
     ids = rows[packed.kept]
     # Over all names, so that labels do not depend on which files were drawn or readable.
-    split, classes = _sort_into_classes(listing.names)
+    split, classes = sort_into_classes(listing.names)
     label_names = tuple(sorted(set(classes)))
     number = {name: index for index, name in enumerate(label_names)}
     labels = np.array([number[classes[i]] for i in ids], np.int64)
@@ -228,7 +228,7 @@ def _build_set(listing: Listing, rows: NDArray[np.int64], packed: Packed, seed: 
     )
 
 
-def _sort_into_classes(
+def sort_into_classes(
     names: Sequence[str],
 ) -> tuple[NDArray[np.uint8] | None, list[str]]:
     """Split uint8 `[N]` where the top folders name splits, and each image's class folder."""

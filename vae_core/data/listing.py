@@ -88,7 +88,7 @@ def _list_folder(root: Path) -> Found:
         for file in files:
             path = Path(folder) / file
             name = path.relative_to(root).as_posix()
-            if not _is_wanted(name, skipped):
+            if not is_wanted(name, skipped):
                 continue
             if path.is_file():  # a pipe would block for ever, a broken link has nothing
                 info = path.stat()
@@ -117,7 +117,7 @@ def _list_zip(path: Path) -> Found:
             f"{MAX_TOTAL_BYTES // 2**30} GB are accepted; split it."
         )
     for member in members:
-        if not _is_wanted(member.filename.replace("\\", "/"), skipped):
+        if not is_wanted(member.filename.replace("\\", "/"), skipped):
             continue
         refusal = _refuse_member(member)
         if refusal is None:
@@ -145,7 +145,7 @@ def _refuse_member(member: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _is_wanted(name: str, skipped: list[Skipped]) -> bool:
+def is_wanted(name: str, skipped: list[Skipped]) -> bool:
     if any(_is_junk(part) for part in name.split("/")):
         return False
     suffix = PurePosixPath(name).suffix.lower()

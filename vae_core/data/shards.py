@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from vae_core.data.folder import (
     SPLIT_NAMES,
     LoadingCancelledError,
-    _choose_spec,
-    _decode_blocks,
-    _report,
-    _sort_into_classes,
+    choose_spec,
+    decode_blocks,
     draw_rows,
+    report_blocks,
+    sort_into_classes,
 )
 from vae_core.data.imageset import ImageSet, Skipped, seeded_split
 from vae_core.data.packed import (
@@ -84,11 +84,11 @@ def load_shards(
     read = _reader(shards, index, names, rows)
     wanted = (index.spec.height, index.spec.width) if size is None else size
     # With all of it given nothing is read, only checked.
-    spec = _choose_spec(read, names, wanted, channels or index.spec.channels)
+    spec = choose_spec(read, names, wanted, channels or index.spec.channels)
 
     def decode() -> Iterator[Decoded]:
-        blocks = _decode_blocks(read, names, spec, fit, invert)
-        return _report(blocks, len(names), progress, cancelled)
+        blocks = decode_blocks(read, names, spec, fit, invert)
+        return report_blocks(blocks, len(names), progress, cancelled)
 
     part = "all" if len(rows) == len(index.samples) else f"{n_images} {seed}"
     key = make_key([f"shards {VERSION}", part, str(spec.shape), fit, str(invert), *shards.stamps()])
@@ -111,7 +111,7 @@ def read_shard_images(
             f"{ids.max():,} were asked for; it has changed since, so load it anew."
         )
     names = [_shown_name(shards, index, row) for row in ids.tolist()]
-    blocks = _decode_blocks(_reader(shards, index, names, ids), names, spec, fit, invert)
+    blocks = decode_blocks(_reader(shards, index, names, ids), names, spec, fit, invert)
     packed = gather_images(len(ids), spec, blocks)
     if packed.skipped:
         raise DataError(packed.skipped[0].reason)
@@ -163,7 +163,7 @@ def _make_index(
 def _with_spec(shards: Shards, index: _Index) -> _Index:
     rows = np.arange(len(index.samples), dtype=np.int64)
     names = [_shown_name(shards, index, row) for row in rows.tolist()]
-    spec = _choose_spec(_reader(shards, index, names, rows), names, None, None)
+    spec = choose_spec(_reader(shards, index, names, rows), names, None, None)
     return _Index(index.shards, index.samples, index.skipped, spec)
 
 
@@ -218,7 +218,7 @@ def _build_set(
             f"{packed.skipped[0].reason}"
         )
     ids = rows[packed.kept]
-    split, folders = _sort_into_classes(_names_with_split(shards, index))
+    split, folders = sort_into_classes(_names_with_split(shards, index))
     classes = _labels_in_files(index.samples) or folders
     label_names = tuple(sorted(set(classes), key=_numbers_first))
     number = {name: i for i, name in enumerate(label_names)}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from vae_core.data.imageset import Skipped
-from vae_core.data.listing import _is_wanted
+from vae_core.data.listing import is_wanted
 from vae_core.data.pixels import MAX_BYTES
 
 # The first of these that a sample has gives its label; a .txt may be a caption instead.
@@ -124,7 +124,7 @@ def _note(shard: _Shard, member: tarfile.TarInfo, stream: BinaryIO) -> None:
     stem, _, suffix = file.partition(".")
     key, suffix = f"{folder}/{stem}", suffix.lower()
     is_label = suffix in LABEL_SUFFIXES
-    if not is_label and not _is_wanted(name, shard.skipped):
+    if not is_label and not is_wanted(name, shard.skipped):
         return
     refusal = _refuse(shard, key, name, member, is_label)
     if refusal is not None:

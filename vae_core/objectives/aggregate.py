@@ -18,7 +18,15 @@ from vae_core.estimators import (
     stratified_log_weight,
 )
 from vae_core.model import Autoencoder
-from vae_core.objectives.base import Batch, Evidence, Terms, gather_evidence, option, ramp
+from vae_core.objectives.base import (
+    Batch,
+    Evidence,
+    Terms,
+    gather_evidence,
+    option,
+    ramp,
+    rebuild_from_mean,
+)
 
 
 def kl_decomposition(found: Evidence, *, n_images: int) -> dict[str, Tensor]:
@@ -99,10 +107,7 @@ class WAE:
 
     def __call__(self, model: Autoencoder, batch: Batch, step: Tensor) -> Terms:  # noqa: ARG002
         """Reconstruction from the mean code + weighted MMD."""
-        posterior = model.encode(batch.x)
-        target = model.likelihood.target(batch.x, batch.generator)
-        raw = model.decode_raw(posterior.mean)
-        reconstruction = model.likelihood.nll(raw, target)
-        mmd = _discrepancy(posterior.mean, batch).expand(len(target))
+        codes, reconstruction = rebuild_from_mean(model, batch)
+        mmd = _discrepancy(codes, batch).expand(len(codes))
         parts = {"reconstruction": reconstruction, "mmd": mmd}
         return Terms(reconstruction + self.mmd_weight * mmd, parts)

@@ -55,24 +55,27 @@ class Evidence:
         return {"reconstruction": self.reconstruction, "kl": kl, "elbo": elbo}
 
 
-def seen_and_target(model: Autoencoder, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What the encoder gets and what the decoder is scored on, `[B,C,H,W]` each.
-
-    Where the likelihood binarises, the binary image is the data, so both are the same draw.
-    """
-    target = model.likelihood.target(batch.x, batch.generator)
-    return target, target
-
-
 def gather_evidence(
     model: Autoencoder, batch: Batch, *, seen: Tensor | None = None, y: Tensor | None = None
 ) -> Evidence:
-    """Encode, draw one z per image, decode and score; `seen` replaces what is encoded."""
-    data, target = seen_and_target(model, batch)
+    """Encode, draw one z per image, decode and score; `seen` replaces what is encoded.
+
+    Where the likelihood binarises, the binary draw is the data: encoded and scored alike.
+    """
+    data = model.likelihood.target(batch.x, batch.generator)
     posterior = model.encode(data if seen is None else seen, y)
     z = posterior.sample(generator=batch.generator)[0]
-    reconstruction = model.likelihood.nll(model.decode_raw(z, y), target)
+    reconstruction = model.likelihood.nll(model.decode_raw(z, y), data)
     return Evidence(posterior, z, reconstruction, posterior.kl_terms())
+
+
+def rebuild_from_mean(
+    model: Autoencoder, batch: Batch, *, seen: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Mean codes `[B,D]` of the images (or of `seen`) and −log p(x|mean code) `[B]`, nats."""
+    mean = model.encode(batch.x if seen is None else seen).mean
+    target = model.likelihood.target(batch.x, batch.generator)
+    return mean, model.likelihood.nll(model.decode_raw(mean), target)
 
 
 def ramp(step: Tensor, n_steps: int) -> Tensor:

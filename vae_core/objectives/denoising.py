@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vae_core.errors import ConfigError
 from vae_core.model import Autoencoder
-from vae_core.objectives.base import Batch, Terms, gather_evidence, option
+from vae_core.objectives.base import Batch, Terms, gather_evidence, option, rebuild_from_mean
 
 CORRUPTIONS: Final = ("gaussian", "masking", "salt-and-pepper")
 _KIND: Final = "gaussian, masking or salt-and-pepper"
@@ -52,9 +52,7 @@ class DenoisingAE:
     def __call__(self, model: Autoencoder, batch: Batch, step: Tensor) -> Terms:  # noqa: ARG002
         """Reconstruction of the clean image from the spoilt one's mean code."""
         spoilt = corrupt(batch.x, self.noise, amount=self.amount, generator=batch.generator)
-        target = model.likelihood.target(batch.x, batch.generator)
-        raw = model.decode_raw(model.encode(spoilt).mean)
-        reconstruction = model.likelihood.nll(raw, target)
+        _, reconstruction = rebuild_from_mean(model, batch, seen=spoilt)
         return Terms(reconstruction, {"reconstruction": reconstruction})
 
 

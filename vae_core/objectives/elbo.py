@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vae_core.model import Autoencoder
-from vae_core.objectives.base import Batch, Terms, gather_evidence, option, ramp
+from vae_core.objectives.base import Batch, Terms, gather_evidence, option, ramp, rebuild_from_mean
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,7 @@ class AE:
 
     def __call__(self, model: Autoencoder, batch: Batch, step: Tensor) -> Terms:  # noqa: ARG002
         """Reconstruction loss only."""
-        posterior = model.encode(batch.x)
-        target = model.likelihood.target(batch.x, batch.generator)
-        raw = model.decode_raw(posterior.mean)
-        reconstruction = model.likelihood.nll(raw, target)
+        _, reconstruction = rebuild_from_mean(model, batch)
         return Terms(reconstruction, {"reconstruction": reconstruction})
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vae_core.estimators import importance_bound, log_standard_normal
 from vae_core.model import Autoencoder
-from vae_core.objectives.base import Batch, Terms, option, seen_and_target
+from vae_core.objectives.base import Batch, Terms, option
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class IWAE:
 
     def __call__(self, model: Autoencoder, batch: Batch, step: Tensor) -> Terms:  # noqa: ARG002
         """The negative K-sample bound; its gradient is that of the estimator chosen."""
-        seen, target = seen_and_target(model, batch)
-        posterior, n = model.encode(seen), self.importance_samples
+        target = model.likelihood.target(batch.x, batch.generator)
+        posterior, n = model.encode(target), self.importance_samples
         z = posterior.sample(n=n, generator=batch.generator)
         raw = model.decode_raw(z.flatten(0, 1))
         repeated = target.expand(n, *target.shape).flatten(0, 1)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vae_core.errors import ConfigError
 from vae_core.model import Autoencoder
-from vae_core.objectives.base import Batch, Terms, gather_evidence, option, seen_and_target
+from vae_core.objectives.base import Batch, Terms, gather_evidence, option
 
 
 def _labels(model: Autoencoder, batch: Batch) -> Tensor:
@@ -66,8 +66,8 @@ class SemiSupervised:
     def __call__(self, model: Autoencoder, batch: Batch, step: Tensor) -> Terms:  # noqa: ARG002
         """The semi-supervised bound per image."""
         y = _labels(model, batch)
-        seen, target = seen_and_target(model, batch)
-        features = model.features(seen)
+        target = model.likelihood.target(batch.x, batch.generator)
+        features = model.features(target)
         logits = torch.log_softmax(model.classify(features), 1)
         nll, kl = self._every_class(model, batch, features, target)
         # p(y) is uniform: each class costs log C.

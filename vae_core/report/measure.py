@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from vae_core.checkpoint import Checkpoint
-from vae_core.data.imageset import ImageSet
+from vae_core.data.imageset import Factor, ImageSet
 from vae_core.errors import DataError
 from vae_core.evaluate.anomaly import anomaly_features, detection_report
 from vae_core.evaluate.bounds import evidence_bounds
@@ -34,6 +35,7 @@ from vae_core.latent.codes import Codes, encode_set
 from vae_core.objectives.registry import WITHOUT_EVIDENCE
 
 Images = NDArray[np.uint8]
+Rows = NDArray[np.int64]
 MAX_PROBE_ROWS = 5_000
 MAX_PICTURES = 2_000
 MAX_RATE_PICTURES = 500
@@ -60,6 +62,16 @@ class Measured:
     def has_evidence(self) -> bool:
         """Whether the model was trained with a posterior that means something."""
         return self.checkpoint.card["objective"]["name"] not in WITHOUT_EVIDENCE
+
+    @cached_property
+    def probe(self) -> tuple[dict[str, NDArray[np.float32]], Rows, Rows]:
+        """Features of some train images followed by some test images, and the rows of each."""
+        parts = [s.take(np.arange(min(len(s), MAX_PROBE_ROWS))) for s in (self.train, self.test)]
+        codes = [encode_set(self.checkpoint.model, part).mean for part in parts]
+        images = np.concatenate([part.images for part in parts])
+        train, test = np.split(np.arange(len(images)), [len(parts[0])])
+        features = feature_sets(np.concatenate(codes), images, train=train, seed=self.seed)
+        return features, train, test
 
     def decode(self, z: NDArray[np.float32]) -> NDArray[np.float32]:
         """Codes `[N,D]` → images float32 `[N,C,H,W]`, in pieces."""
@@ -186,42 +198,25 @@ def _rates(measured: Measured, codes: Codes) -> Any:
     return {"n_images": len(test), "points": [*points, *codec_points(test)]}
 
 
-def _probe_rows(measured: Measured, codes: Codes) -> tuple[Codes, ImageSet, int]:
-    """Codes and images of some train rows followed by some test rows, and where these begin."""
-    n = min(len(measured.train), MAX_PROBE_ROWS)
-    train = measured.train.take(np.arange(n))
-    test = measured.test.take(np.arange(min(len(codes), MAX_PROBE_ROWS)))
-    first, second = (encode_set(measured.checkpoint.model, part) for part in (train, test))
-    both = ImageSet(
-        "probe",
-        np.concatenate([train.images, test.images]),
-        np.arange(len(train) + len(test)),
-        np.concatenate([train.split, test.split]),
-    )
-    mean = np.concatenate([first.mean, second.mean])
-    return Codes(**{**vars(second), "mean": mean}), both, n
-
-
 def _labels(measured: Measured, codes: Codes) -> Any:
     if measured.train.labels is None or len(np.unique(measured.train.labels)) < 2:
         return None
-    joined, images, n = _probe_rows(measured, codes)
-    rows = np.arange(len(images))
-    features = feature_sets(joined.mean, images.images, train=rows[:n], seed=measured.seed)
     assert measured.test.labels is not None
-    labels = np.concatenate([measured.train.labels[:n], measured.test.labels[: len(rows) - n]])
-    return probe_labels(features, labels, train=rows[:n], test=rows[n:], seed=measured.seed)
+    features, train, test = measured.probe
+    parts = (measured.train.labels[: len(train)], measured.test.labels[: len(test)])
+    labels = np.concatenate(parts)
+    return probe_labels(features, labels, train=train, test=test, seed=measured.seed)
 
 
 def _factors(measured: Measured, codes: Codes) -> Any:
     if not codes.factors:
         return None
-    joined, images, n = _probe_rows(measured, codes)
-    rows = np.arange(len(images))
-    features = feature_sets(joined.mean, images.images, train=rows[:n], seed=measured.seed)
+    features, train, test = measured.probe
     factors = {
-        name: type(f)(
-            np.concatenate([measured.train.factors[name].values[:n], f.values[: len(rows) - n]]),
+        name: Factor(
+            np.concatenate(
+                [measured.train.factors[name].values[: len(train)], f.values[: len(test)]]
+            ),
             f.categories,
         )
         for name, f in measured.test.factors.items()
@@ -231,7 +226,7 @@ def _factors(measured: Measured, codes: Codes) -> Any:
         "sap": sap(codes.mean, codes.factors, seed=measured.seed),
         "dci": dci(codes.mean, codes.factors, seed=measured.seed),
         "factor_vae": factor_vae_score(codes.mean, codes.factors, seed=measured.seed),
-        "readout": probe_factors(features, factors, train=rows[:n], test=rows[n:]),
+        "readout": probe_factors(features, factors, train=train, test=test),
     }
 
 

@@ -33,11 +33,12 @@ def validate(run: Run, feed: ImageFeed) -> dict[str, Value]:
         x, y = feed.batch(rows), feed.labels_of(rows)
         given = None if model.config.is_classifier else y
         terms = terms_of(Batch(x, generator, given, run.position.n_train_images), step)
-        posterior = model.encode(x, given)
+        features = model.features(x)
+        posterior = model.posterior_of(features, given)
         means.append(posterior.mean)
         kls.append(posterior.kl_terms().sum(0))
         if model.config.is_classifier and y is not None:
-            hits += int((model.classify(model.features(x)).argmax(1) == y).sum())
+            hits += int((model.classify(features).argmax(1) == y).sum())
         for name, values in {"loss": terms.loss, **terms.parts}.items():
             sums[name] = sums.get(name, 0.0) + float(values.double().sum())
     record: dict[str, Value] = {f"val_{k}": v / len(feed) for k, v in sums.items()}
