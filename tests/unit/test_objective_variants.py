@@ -110,7 +110,8 @@ def gradients(model: Autoencoder, objective: IWAE, *, n: int) -> list[Tensor]:
 def test_dreg_has_the_value_and_the_decoder_gradient_of_iwae(model: Autoencoder) -> None:
     dreg, plain = IWAE(importance_samples=8), IWAE(8, doubly_reparameterised=False)
     assert run(dreg, model).loss.equal(run(plain, model).loss)
-    torch.testing.assert_close(*(gradients(model, o, n=1)[1] for o in (dreg, plain)))
+    of_decoder = [gradients(model, o, n=1)[1] for o in (dreg, plain)]
+    torch.testing.assert_close(*of_decoder, rtol=1e-4, atol=1e-4)
 
 
 def test_dreg_points_the_encoder_the_same_way_on_average_with_less_noise() -> None:

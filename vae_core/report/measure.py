@@ -198,7 +198,7 @@ def _rates(measured: Measured, codes: Codes) -> Any:
     return {"n_images": len(test), "points": [*points, *codec_points(test)]}
 
 
-def _labels(measured: Measured, codes: Codes) -> Any:
+def _labels(measured: Measured, codes: Codes) -> Any:  # noqa: ARG001  (a section's shape)
     if measured.train.labels is None or len(np.unique(measured.train.labels)) < 2:
         return None
     assert measured.test.labels is not None

@@ -20,8 +20,10 @@ class TrainConfig:
 
     objective: str = _help("vae", "what is minimised")
     objective_options: Mapping[str, Any] = field(default_factory=dict)
-    n_latent: int = _help(16, "latent dimensions")
-    preset: str = _help("auto", "network: auto, fast, light, shapes, mlp, conv-s, conv-m, burgess")
+    n_latent: int = _help(32, "latent dimensions")
+    preset: str = _help(
+        "auto", "network: auto, compact, fast, light, shapes, mlp, conv-s, conv-m, burgess"
+    )
     likelihood: str = _help("auto", "auto, bernoulli, bernoulli-continuous, gaussian or logistic")
     posterior: str = _help("diagonal", "covariance of q(z|x): diagonal or full (ae and wae: point)")
     epochs: int = _help(20, "passes over the training images")
