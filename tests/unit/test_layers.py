@@ -25,7 +25,7 @@ ORDER = (
     ("latent",),
     ("checkpoint",),
     ("examine", "portable", "report", "train"),
-    ("pipeline",),
+    ("export", "pipeline"),
     ("cli",),
     ("__init__", "__main__"),
 )
@@ -37,6 +37,7 @@ ONLY = {
     "evaluate": {"errors", "types", "estimators", "likelihoods", "posterior", "model", "data"},
     "latent": {"errors", "types", "files", "estimators", "posterior", "model", "data", "evaluate"},
     "grid": set(),
+    "export": {"errors", "files", "grid", "data", "latent", "checkpoint", "examine"},
 }
 
 core_files = sorted(CORE.rglob("*.py"))

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
 from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
+from vae_core.cli.exporting import add_augment_flags, add_walk_flags, run_augment, run_walk
 from vae_core.cli.reporting import add_evaluate_flags, run_evaluate
 from vae_core.cli.training import add_train_flags, run_train
 from vae_core.data.catalogue import CATALOGUE
@@ -171,6 +172,8 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "encode": (_encode, "write the codes of a set to an .npz or .parquet file"),
     "reconstruct": (_reconstruct, "pass images through the model and save what comes out"),
     "sample": (_sample, "decode draws from the prior into one picture"),
+    "walk": (run_walk, "walk between codes and write a .gif, .mp4, .png or .npz"),
+    "augment": (run_augment, "write decoded variations of chosen images as a .zip set"),
     "list": (_list, "list the checkpoints in a folder"),
     "verify": (_verify, "check a checkpoint's files against their hashes"),
 }
@@ -190,16 +193,18 @@ def build_parser() -> argparse.ArgumentParser:
     for name, (_, text) in VERBS.items():
         made[name] = verbs.add_parser(name, help=text, description=text)
         made[name].add_argument("--json", action="store_true", help="print one JSON object alone")
-    for name in ("evaluate", "encode", "reconstruct", "sample", "verify"):
+    for name in ("evaluate", "encode", "reconstruct", "sample", "walk", "augment", "verify"):
         made[name].add_argument("checkpoint", type=Path, help="checkpoint folder")
         made[name].add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     for name in ("train", "evaluate", "encode"):
         _add_data_flags(made[name])
-    for name in ("train", "encode", "reconstruct", "sample"):
+    for name in ("train", "encode", "reconstruct", "sample", "walk", "augment"):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
     add_train_flags(made["train"])
     add_evaluate_flags(made["evaluate"])
-    for name in ("evaluate", "sample"):
+    add_walk_flags(made["walk"])
+    add_augment_flags(made["augment"])
+    for name in ("evaluate", "sample", "augment"):
         made[name].add_argument("--seed", type=int, default=0)
     made["reconstruct"].add_argument("image", type=Path, nargs="+", help="image files")
     made["sample"].add_argument(

@@ -146,6 +146,7 @@ def report_blocks(
     progress: Callable[[int, int], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> Iterator[Decoded]:
+    """Pass decoded images on while telling how far it is; `LoadingCancelledError` on request."""
     for done, item in enumerate(decoded, start=1):
         yield item
         if progress is not None and (done % BLOCK == 0 or done == total):
@@ -160,6 +161,10 @@ def report_blocks(
 def choose_spec(
     read: Read, names: Sequence[str], size: int | tuple[int, int] | None, channels: int | None
 ) -> ImageSpec:
+    """Size and channels for all: as asked, else as the first readable files have them.
+
+    `DataError` for other channel counts than 1 and 3, or when nothing can be read.
+    """
     if channels not in (None, 1, 3):
         raise DataError(f"{channels} channels were asked for, expected 1 (grey) or 3 (RGB).")
     height, width = (size, size) if size is None or isinstance(size, int) else size

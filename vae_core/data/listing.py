@@ -146,6 +146,7 @@ def _refuse_member(member: zipfile.ZipInfo) -> str | None:
 
 
 def is_wanted(name: str, skipped: list[Skipped]) -> bool:
+    """Whether a file is an image to read; hidden files pass unmentioned, others join `skipped`."""
     if any(_is_junk(part) for part in name.split("/")):
         return False
     suffix = PurePosixPath(name).suffix.lower()

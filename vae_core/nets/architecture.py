@@ -18,8 +18,8 @@ class Architecture:
     `patch`: pixels are folded into channels in patch×patch blocks before the first
     convolution (space-to-depth). `widths`: channels of each resolution, finest first, or
     the hidden layers of an `mlp`. `blocks`: residual blocks at each resolution. `mid_width`:
-    channels half-way up when a 4×4 patch is undone. `last`: how its last factor of 2 is
-    undone, by a pixel shuffle (quicker) or by resizing and a convolution (smoother).
+    channels after the first of two steps that undo a patch of 4 or 8. `last`: how a last factor
+    of 2 is undone, by a pixel shuffle (quicker) or by resizing and a convolution (smoother).
     `dense`: hidden layers between a residual net's coarsest features and its code: without
     them one number cannot say where a shape is, since the code enters the grid linearly.
     """
@@ -74,11 +74,13 @@ def _compact(spec: ImageSpec) -> Architecture:
     side = max(spec.height, spec.width)
     if side <= 12:
         return replace(_fast(spec), dense=(64,))
+    if side <= 40:
+        return Architecture("residual", patch=4, widths=(24,), blocks=(1,), dense=(384,))
     widths = [24]
-    while side / (4 * 2 ** (len(widths) - 1)) > 7 and len(widths) < 6:
-        widths.append(min(96, 2 * widths[-1]))
-    blocks = (0,) * (len(widths) - 1) + (1,)
-    return Architecture("residual", 4, tuple(widths), blocks, dense=(384,))
+    while side / (8 * 2 ** (len(widths) - 1)) > 8 and len(widths) < 6:
+        widths.append(48)
+    blocks = (0,) * len(widths)
+    return Architecture("residual", patch=8, widths=tuple(widths), blocks=blocks, dense=(384,))
 
 
 def _light(spec: ImageSpec) -> Architecture:

@@ -74,12 +74,12 @@ def _last_layers(architecture: Architecture, spec: ImageSpec) -> list[nn.Module]
     layers: list[nn.Module] = []
     if architecture.blocks[0]:
         layers = [group_norm(n_channels), nn.SiLU()]
-    if patch == 4:
-        # Two steps of 2 look smoother than one of 4, whose 4×4 blocks never meet.
+    if patch >= 4:
+        # Two steps look smoother than one of 4 or 8, whose blocks never meet.
         mid_width = architecture.mid_width
         layers += [nn.Conv2d(n_channels, 4 * mid_width, 3, padding=1), nn.PixelShuffle(2)]
         layers += [nn.SiLU()]
-        n_channels, patch = mid_width, 2
+        n_channels, patch = mid_width, patch // 2
     if patch == 2 and architecture.last == "resize":
         layers += [nn.Upsample(scale_factor=2, mode="nearest")]
         patch = 1
