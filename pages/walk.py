@@ -1,11 +1,12 @@
-"""Walk the latent space: one slider per dimension, the picture follows the hand."""
+"""Walk the latent space: sliders, paths between codes, sums of codes, and files to keep."""
 
 from pages.shared import frame
 
 frame.require()
 
-from pages.shared import cache, state, walk
+from pages.shared import cache, state, walk, walk_code
 
 checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
-    walk.sliders(checkpoint, walk.start(checkpoint))
+    walk_code.begin(checkpoint)
+    walk.sections(checkpoint)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from vae_core.checkpoint import Checkpoint
+from vae_core.errors import DataError
 from vae_core.evaluate.images import score_images
 from vae_core.latent.neighbours import nearest
 
@@ -68,6 +69,24 @@ def examine(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examination:
         error_share=float((codes.squared_error[rows] < error).mean()),
         kl_share=float((codes.kl_nats[rows].sum(1) < kl.sum()).mean()),
     )
+
+
+def draw_codes(checkpoint: Checkpoint, *, n: int, mixture: bool = False, seed: int = 0) -> Floats:
+    """n codes float32 `[n,D]` from N(0, I), or from the mixture fitted to the codes.
+
+    `DataError` for a mixture where the checkpoint carries none.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if not mixture:
+        drawn: Floats = torch.randn((n, checkpoint.model.n_latent), generator=generator).numpy()
+        return drawn
+    if checkpoint.prior is None:
+        raise DataError(
+            "A draw from the fitted mixture was asked for, but this checkpoint carries none; "
+            "train it again with this version, or draw from N(0, I)."
+        )
+    fitted: Floats = checkpoint.prior.sample(n, generator=generator).numpy()
+    return fitted
 
 
 def nearest_codes(

@@ -13,13 +13,26 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import payload
+from pages.shared import payload, walk_payload
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
 from vae_core.examine import Examination, decode, examine
+from vae_core.latent.directions import Direction
+from vae_core.latent.paths import PathGraph, path_graph
+from vae_core.latent.prior_match import (
+    PriorHoles,
+    PriorMatch,
+    is_point_posterior,
+    match_prior,
+    prior_holes,
+)
+from vae_core.latent.trust import Trust, TrustScale, calibrate_trust, model_cycle, trust_of
+from vae_core.latent.trust_words import explain
 
 ROOT = Path(__file__).resolve().parents[2]
+# Real codes the trust limits come from: more make rarer false alarms and a later first map.
+TRUST_HELD_OUT, CYCLE_HELD_OUT = 1_000, 500
 _frozen = False
 
 
@@ -115,7 +128,75 @@ def map_data(checkpoint: Checkpoint, projection: str, colour: str) -> dict[str, 
 @st.cache_resource(max_entries=20, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
 def walk_data(checkpoint: Checkpoint) -> dict[str, Any]:
     """The static part of the walk element's data."""
-    return payload.walk_data(checkpoint)
+    return walk_payload.walk_data(checkpoint) | {"trust": trust_part(checkpoint)}
+
+
+@st.cache_resource(max_entries=20, show_spinner="Measuring directions…", hash_funcs=_BY_CHECKPOINT)
+def directions(checkpoint: Checkpoint, kind: walk_payload.Kind) -> tuple[Direction, ...]:
+    """Directions to walk along, each with what it is worth."""
+    return walk_payload.directions(checkpoint, kind)
+
+
+@st.cache_resource(max_entries=20, show_spinner="Measuring directions…", hash_funcs=_BY_CHECKPOINT)
+def walk_rows(checkpoint: Checkpoint, kind: walk_payload.Kind) -> dict[str, Any]:
+    """The sliders along directions of a kind."""
+    return walk_payload.rows_part(checkpoint, kind, directions(checkpoint, kind))
+
+
+@st.cache_resource(
+    max_entries=6,
+    show_spinner="Linking each real code with its neighbours; once, a few seconds…",
+    hash_funcs=_BY_CHECKPOINT,
+)
+def neighbour_graph(checkpoint: Checkpoint) -> PathGraph:
+    """The links that paths along the data follow."""
+    return path_graph(checkpoint.codes.mean)
+
+
+@st.cache_resource(max_entries=200, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def trust_along(checkpoint: Checkpoint, codes: NDArray[np.float32]) -> Trust:
+    """Distance, radius and verdict of codes `[M,D]`, without the cycle error."""
+    return trust_of(_trust_scale(checkpoint, with_cycle=False), codes)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def trust_part(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Limits by which the browser judges codes, from distance and radius."""
+    return payload.trust_part(_trust_scale(checkpoint, with_cycle=False))
+
+
+@st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def _trust_scale(checkpoint: Checkpoint, *, with_cycle: bool) -> TrustScale:
+    codes = checkpoint.codes
+    return calibrate_trust(
+        codes.mean,
+        model_cycle(checkpoint.model) if with_cycle else None,
+        log_std=None if is_point_posterior(codes) else codes.log_std,
+        held_out=codes.held_out,
+        max_held_out=CYCLE_HELD_OUT if with_cycle else TRUST_HELD_OUT,
+    )
+
+
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def trust_words(checkpoint: Checkpoint, z: NDArray[np.float32]) -> str:
+    """The verdict on one code `[D]` with its reasons, the cycle error among them."""
+    scale = _trust_scale(checkpoint, with_cycle=True)
+    found = trust_of(scale, z[None], cycle=model_cycle(checkpoint.model) if scale.limits else None)
+    return explain(found, 0)
+
+
+@st.cache_resource(
+    max_entries=6, show_spinner="Comparing with the prior…", hash_funcs=_BY_CHECKPOINT
+)
+def prior_match(checkpoint: Checkpoint) -> PriorMatch:
+    """The aggregate posterior beside the prior."""
+    return match_prior(checkpoint.codes)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Looking for holes…", hash_funcs=_BY_CHECKPOINT)
+def holes(checkpoint: Checkpoint) -> PriorHoles:
+    """Draws from the prior that lie far from every code."""
+    return prior_holes(checkpoint.codes)
 
 
 def settle_memory() -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 from streamlit.components.v2.types import ComponentRenderer
 
 from pages.shared.assets import plotly_url, publish
@@ -26,34 +30,86 @@ SOURCES = (
     "decoder.js",
     "common.js",
     "space.js",
+    "trust.js",
+    "names.js",
+    "gestures.js",
+    "lasso.js",
+    "pictures.js",
+    "tools.js",
     "chart.js",
     "overlay.js",
     "panel.js",
     "map.js",
+    "walk_history.js",
+    "walk_rows.js",
+    "walk_trust.js",
     "walk.js",
+    "path_chart.js",
+    "path.js",
 )
+STYLES = ("style.css", "walk.css")
 
 
-def latent_map(*, data: Mapping[str, Any], key: str, height: int = 620) -> dict[str, Any] | None:
-    """Show the map; returns the last pick for this model and these codes, or None.
+@dataclass(frozen=True)
+class MapState:
+    """What the visitor last did on a map: the spot picked, and the rows of the region chosen."""
+
+    pick: dict[str, Any] | None = None
+    region: NDArray[np.int64] | None = None
+
+
+def latent_map(*, data: Mapping[str, Any], key: str, height: int = 620) -> MapState:
+    """Show the map; returns the last pick and region for this model and these codes.
 
     A pick is {"kind": "point" | "place", "row", "x", "y", "z", "ms", "projection"}. The format of
     `data` is described in web/README.md.
     """
     message = {**data, "height": height, "plotly": plotly_url()}
-    result = _mount("map", message, key=key, event="pick")
-    subject = f"{data['model']['key']} {data['points']['codes']}"
-    memory = f"_{key}_pick"
-    if result.get("pick"):
-        st.session_state[memory] = (subject, result["pick"])
-    held = st.session_state.get(memory)
-    return held[1] if held and held[0] == subject else None
+    result = _mount("map", message, key=key, events=("pick", "region"))
+    subject = _subject(data)
+    for event in ("pick", "region"):
+        if result.get(event):
+            st.session_state[f"_{key}_{event}"] = (subject, result[event])
+    kept = [st.session_state.get(f"_{key}_{event}") for event in ("pick", "region")]
+    pick, region = (held[1] if held and held[0] == subject else None for held in kept)
+    return MapState(pick, _rows_of(region, n=data["points"]["n"]))
 
 
-def latent_walk(*, data: Mapping[str, Any], key: str) -> dict[str, Any] | None:
-    """Show the sliders; returns {"z": [...]}, the code they were last released at, or None."""
-    result = _mount("walk", dict(data), key=key, event="z")
-    return {"z": result["z"]} if result.get("z") else None
+def put_pick(*, data: Mapping[str, Any], key: str, pick: Mapping[str, Any]) -> None:
+    """Let the map called `key` return this pick from now on, as if it had been clicked."""
+    st.session_state[f"_{key}_pick"] = (_subject(data), dict(pick))
+
+
+def _subject(data: Mapping[str, Any]) -> str:
+    return f"{data['model']['key']} {data['points']['codes']}"
+
+
+def _rows_of(region: Mapping[str, Any] | None, *, n: int) -> NDArray[np.int64] | None:
+    """The rows a region's bits name, or None for an empty or damaged one."""
+    if not region or not region.get("bits"):
+        return None
+    bits = np.unpackbits(np.frombuffer(b64decode(region["bits"]), np.uint8), bitorder="little")
+    rows = np.flatnonzero(bits[:n]).astype(np.int64)
+    return rows if len(rows) else None
+
+
+@dataclass(frozen=True)
+class WalkState:
+    """The code the sliders were last released at, and a name {"id", "name"} just given to one."""
+
+    z: list[float] | None = None
+    rename: Mapping[str, Any] | None = None
+
+
+def latent_walk(*, data: Mapping[str, Any], key: str) -> WalkState:
+    """Show the sliders; the format of `data` is described in web/README.md."""
+    result = _mount("walk", dict(data), key=key, events=("z", "rename"))
+    return WalkState(result.get("z") or None, result.get("rename") or None)
+
+
+def latent_path(*, data: Mapping[str, Any], key: str) -> None:
+    """Show the player of a path; the format of `data` is described in web/README.md."""
+    _mount("path", dict(data), key=key, events=())
 
 
 def warm_up() -> None:
@@ -66,11 +122,11 @@ def warm_up() -> None:
 def _bundle() -> tuple[str, bytes]:
     """Name and content of the joined scripts and styles."""
     parts = [_without_modules((WEB_DIR / name).read_text("utf-8")) for name in SOURCES]
-    style = json.dumps((WEB_DIR / "style.css").read_text("utf-8"))
+    style = json.dumps("".join((WEB_DIR / name).read_text("utf-8") for name in STYLES))
     parts.append(
         f"const style = document.createElement('style'); style.textContent = {style};"
         "document.head.append(style);\n"
-        "export const VIEWS = { map: mountMap, walk: mountWalk, warm: mountWarm };\n"
+        "export const VIEWS = { map: mountMap, walk: mountWalk, path: mountPath, warm: mountWarm };\n"
         "export { Decoder };\n"
     )
     script = "\n".join(parts).encode()
@@ -87,16 +143,18 @@ def _without_modules(source: str) -> str:
     return re.sub(r"^export (?=const|class|function|async)", "", source, flags=re.MULTILINE)
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=4)
 def _renderer(view: str) -> ComponentRenderer:
     """Registered once per process; not isolated, since Plotly.js puts its styles in the head."""
     script = (WEB_DIR / "loader.js").read_text("utf-8")
     return st.components.v2.component(f"latent_{view}", js=script, isolate_styles=False)
 
 
-def _mount(view: str, message: dict[str, Any], *, key: str, event: str) -> Mapping[str, Any]:
+def _mount(
+    view: str, message: dict[str, Any], *, key: str, events: Sequence[str]
+) -> Mapping[str, Any]:
     message |= {"view": view, "bundle": bundle_url()}
-    callbacks: dict[str, Any] = {f"on_{event}_change": _nothing}
+    callbacks: dict[str, Any] = {f"on_{event}_change": _nothing for event in events}
     result: Mapping[str, Any] = _renderer(view)(key=key, data=message, **callbacks)
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,38 +10,57 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, figures, payload, show, state
-from pages.shared.components import latent_map
+from pages.shared import cache, figures, lenses, payload, prior, regions, shelf, show, state
+from pages.shared.components import latent_map, put_pick
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import nearest_codes, snap
+from vae_core.latent.directions import Direction, direction_plane
+from vae_core.latent.projection import Projection
 
-_PICKED = "explore_pick"
+_MAP = "explore_map"
+_PICKED, _SECTION, _DRAWN = "explore_pick", "explore_section", "explore_drawn"
 _MAP_NAMES = {"umap": "UMAP", "pca": "PCA", "0,1": "latent plane", "dimensions": "two dimensions"}
+
+
+GROUPS = "groups"
+SECTIONS = {
+    "spot": ":material/location_on: Picked spot",
+    "region": ":material/lasso_select: Region",
+    "groups": ":material/arrow_outward: Groups and vectors",
+    "ranking": ":material/sort: Worst and best",
+    "prior": ":material/ssid_chart: Prior and posterior",
+}
 
 
 @dataclass(frozen=True)
 class View:
-    """Which map, coloured by what."""
+    """Which map, coloured by what; a `vector` makes it the map along a saved vector."""
 
     projection: str
     colour: str
+    vector: shelf.KeptVector | None = None
 
 
 def choose_view(checkpoint: Checkpoint) -> View:
     """The controls above the map; what they say goes into the URL."""
     asked, choices = state.url_at_start(), payload.projection_choices(checkpoint)
+    vectors = {f"vector {v.name}": v for v in shelf.vectors(checkpoint.key)}
+    choices += list(vectors)
     wanted = asked.get("map", "")
     pair = payload.parse_plane(wanted) if payload.is_projection(checkpoint, wanted) else None
     start = "dimensions" if pair and wanted not in choices else wanted
     colours = payload.colour_choices(checkpoint)
-    columns = st.columns([2, 2, 3], vertical_alignment="bottom")
+    colours += [GROUPS] if regions.group_colours(checkpoint) else []
+    columns = st.columns([2, 2, 1.4, 2.6], vertical_alignment="bottom")
+    _find(checkpoint, columns[2])
     projection = columns[0].selectbox(
         "Map",
         choices,
         index=choices.index(start) if start in choices else 0,
         format_func=lambda name: _MAP_NAMES.get(name, name),
         key=f"map_{checkpoint.key}",
-        help="UMAP keeps neighbours together; PCA is the flattest view; or any two dimensions.",
+        help="UMAP keeps neighbours together; PCA is the flattest view; any two dimensions; or, "
+        "once there are two groups, the vector from one to the other.",
     )
     colour = columns[1].selectbox(
         "Colour by",
@@ -49,10 +69,55 @@ def choose_view(checkpoint: Checkpoint) -> View:
         format_func=lambda name: name.replace("_", " "),
         key=f"colour_{checkpoint.key}",
     )
+    if projection in vectors:
+        return View(projection, colour, vectors[projection])
     if projection == "dimensions":
-        projection = _choose_plane(checkpoint, pair, columns[2])
+        projection = _choose_plane(checkpoint, pair, columns[3])
     state.put_in_url(map=projection, colour=colour)
     return View(projection, colour)
+
+
+def _find(checkpoint: Checkpoint, column: Any) -> None:
+    """A field for an image's number; a number that is not on the map is told."""
+
+    def look() -> None:
+        number = payload.whole_number(st.session_state["find"].strip().lstrip("#"))
+        rows = np.flatnonzero(checkpoint.codes.ids == (-1 if number is None else number))
+        if len(rows):
+            state.go_to(row=int(rows[0]))
+        elif st.session_state["find"].strip():
+            asked = st.session_state["find"]
+            st.toast(f"No image '{asked}' is on this map; it shows {len(checkpoint.codes):,}.")
+
+    column.text_input("Find image", key="find", placeholder="number", on_change=look)
+
+
+def projection_of(checkpoint: Checkpoint, view: View) -> Projection:
+    """Where the points of a view lie."""
+    if view.vector is None:
+        return payload.projection_of(checkpoint, view.projection)
+    kept = view.vector
+    along = Direction(kept.name, "attribute", kept.vector, kept.scale, None, kept.text)
+    return direction_plane(checkpoint.codes.mean, along)
+
+
+def _map_data(checkpoint: Checkpoint, view: View) -> dict[str, Any]:
+    """The map's message: the cached part, and what only this visitor has."""
+    colour = payload.colour_choices(checkpoint)[0] if view.colour == GROUPS else view.colour
+    known = view.projection if view.vector is None else next(iter(checkpoint.maps))
+    data = dict(cache.map_data(checkpoint, known, colour))
+    if view.vector is not None:
+        data["backdrop"] = None
+        data["projection"] = payload.projection_message(
+            projection_of(checkpoint, view),
+            name=view.projection,
+            label=view.vector.name,
+            axes=[view.vector.name, "first axis orthogonal to it"],
+        )
+    kept = regions.group_colours(checkpoint) if view.colour == GROUPS else None
+    if kept is not None:
+        data["colour"] = payload.categories_part("group", kept["names"], kept["values"])
+    return data | {"trust": cache.trust_part(checkpoint)}
 
 
 def _choose_plane(checkpoint: Checkpoint, pair: tuple[int, int] | None, column: Any) -> str:
@@ -71,20 +136,65 @@ def _choose_plane(checkpoint: Checkpoint, pair: tuple[int, int] | None, column: 
 
 @st.fragment
 def map_and_details(checkpoint: Checkpoint, view: View) -> None:
-    """The map and, below it, what is known of the picked spot. Reruns alone on each click."""
-    data = dict(cache.map_data(checkpoint, view.projection, view.colour))
+    """The map and, below it, what the chosen section says. Reruns alone on each click."""
+    data = _map_data(checkpoint, view)
+    goal = state.take_goal()
+    if goal is not None:
+        pick = _pick_of_goal(checkpoint, view, goal)
+        put_pick(data=data, key=_MAP, pick=pick)
+        _remember(checkpoint, pick)
     chosen = _last_selection(checkpoint, view) or _asked_selection(checkpoint)
     # With nothing picked the first point's picture is shown: an empty panel explains less.
     data["select"] = chosen or {"row": 0}
-    pick = latent_map(data=data, key="explore_map")
+    seen = latent_map(data=data, key=_MAP)
+    pick = seen.pick
     if pick is not None:
         _remember(checkpoint, pick)
-        _details(checkpoint, pick)
     elif chosen is not None:
-        _details(checkpoint, _pick_from_link(checkpoint, view, chosen))
+        pick = _pick_from_link(checkpoint, view, chosen)
+    section = _choose_section(seen.region)
+    if section == "spot":
+        _spot(checkpoint, pick)
+    elif section == "region":
+        regions.region(checkpoint, seen.region)
+    elif section == "groups":
+        regions.kept_groups(checkpoint, _code_of(checkpoint, pick))
+    elif section == "ranking":
+        lenses.ranking(checkpoint)
     else:
+        prior.against_posterior(checkpoint)
+
+
+def _choose_section(region: NDArray[np.int64] | None) -> str:
+    """Which section is open; a new region opens its own."""
+    drawn = None if region is None else region.tobytes()
+    if drawn != st.session_state.get(_DRAWN):
+        st.session_state[_DRAWN] = drawn
+        if drawn is not None:
+            st.session_state[_SECTION] = "region"
+    chosen = st.segmented_control(
+        "Below the map",
+        list(SECTIONS),
+        default="spot" if _SECTION not in st.session_state else None,
+        format_func=SECTIONS.__getitem__,
+        key=_SECTION,
+        label_visibility="collapsed",
+        required=True,
+    )
+    return chosen or "spot"
+
+
+def _code_of(checkpoint: Checkpoint, pick: dict[str, Any] | None) -> NDArray[np.float32]:
+    """The picked code `[D]`, else the first one."""
+    return checkpoint.codes.mean[0] if pick is None else snap(np.array(pick["z"], np.float32))
+
+
+def _spot(checkpoint: Checkpoint, pick: dict[str, Any] | None) -> None:
+    if pick is None:
         # No details unasked: their chart would make the first map come a second later.
         st.caption("Click a point to see its original, its posterior and its neighbours.")
+        return
+    _details(checkpoint, pick)
 
 
 def _asked_selection(checkpoint: Checkpoint) -> dict[str, Any] | None:
@@ -105,8 +215,18 @@ def _pick_from_link(
         z = checkpoint.codes.mean[selection["row"]]
         return {"kind": "point", "row": selection["row"], "z": z.tolist()}
     place = np.array([[selection["x"], selection["y"]]], np.float32)
-    z = payload.projection_of(checkpoint, view.projection).inverse(place)[0]
+    z = projection_of(checkpoint, view).inverse(place)[0]
     return {"kind": "place", **selection, "z": z.tolist()}
+
+
+def _pick_of_goal(checkpoint: Checkpoint, view: View, goal: Mapping[str, Any]) -> dict[str, Any]:
+    """What the map would report had the row or the code been clicked."""
+    if goal["row"] is not None:
+        return _pick_from_link(checkpoint, view, {"row": goal["row"]})
+    z = snap(goal["z"])
+    x, y = projection_of(checkpoint, view).transform(z[None])[0]
+    place = {"x": float(x), "y": float(y), "projection": view.projection}
+    return {"kind": "place", "row": None, "z": z.tolist(), **place}
 
 
 def _last_selection(checkpoint: Checkpoint, view: View) -> dict[str, Any] | None:
@@ -119,7 +239,7 @@ def _last_selection(checkpoint: Checkpoint, view: View) -> dict[str, Any] | None
     if pick.get("projection") == view.projection:
         return {"x": pick["x"], "y": pick["y"]}
     z = np.array([pick["z"]], np.float32)
-    x, y = payload.projection_of(checkpoint, view.projection).transform(z)[0]
+    x, y = projection_of(checkpoint, view).transform(z)[0]
     return {"x": float(x), "y": float(y)}
 
 
@@ -141,6 +261,7 @@ def _details(checkpoint: Checkpoint, pick: dict[str, Any]) -> None:
         row, source = None, "a spot on the map"
         st.subheader("An empty spot")
         st.caption("No image lies here; the picture is decoded from the code of this place.")
+    st.markdown(f":material/verified: {cache.trust_words(checkpoint, z)}")
     if st.button("Walk from here", icon=":material/tune:", key="walk_from_here"):
         state.keep_code(z, source=source)
         st.switch_page("pages/walk.py")

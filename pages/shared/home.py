@@ -34,6 +34,7 @@ def small_map(checkpoint: Checkpoint) -> None:
     colour = payload.colour_choices(checkpoint)[0]
     data = dict(cache.map_data(checkpoint, projection, colour))
     data["select"] = {"row": 0}
+    data |= {"trust": cache.trust_part(checkpoint), "tools": False}
     latent_map(data=data, key="home_map", height=460)
 
 

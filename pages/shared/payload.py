@@ -16,10 +16,12 @@ from vae_core.checkpoint import Checkpoint
 from vae_core.examine import manifold
 from vae_core.grid import picture_grid
 from vae_core.latent.projection import LinearProjection, Projection, plane
+from vae_core.latent.trust import TrustScale
 from vae_core.portable import decoder_program
 
 MANIFOLD_CELLS = 28
 ERROR, KL, LABEL, SPLIT = "reconstruction error", "KL", "label", "split"
+ELBO = "ELBO"
 
 
 def _publish(name: str, data: bytes, suffix: str) -> str:
@@ -40,6 +42,17 @@ def model_part(checkpoint: Checkpoint) -> dict[str, Any]:
         "decoder_json": _publish("decoder", json.dumps(program.header).encode(), "json"),
         "decoder_bin": _publish("decoder", weights, "bin"),
         "shape": program.header["shape"],
+    }
+
+
+def points_part(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The real codes, as a file."""
+    codes = checkpoint.codes
+    return {
+        "n": len(codes),
+        "n_total": codes.n_total,
+        "d": checkpoint.model.n_latent,
+        "codes": _publish_array("codes", codes.mean, "<f4"),
     }
 
 
@@ -82,6 +95,16 @@ def projection_part(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
     """Where the points lie and how a spot becomes a code."""
     projection, pair = projection_of(checkpoint, name), parse_plane(name)
     axes = {"umap": ["UMAP 1", "UMAP 2"], "pca": ["PC 1", "PC 2"]}.get(name, ["", ""])
+    if pair is not None:
+        axes = [f"z{pair[0]}", f"z{pair[1]}"]
+    label = name.upper() if pair is None else f"dimensions {pair[0]} and {pair[1]}"
+    return projection_message(projection, name=name, label=label, axes=axes)
+
+
+def projection_message(
+    projection: Projection, *, name: str, label: str, axes: list[str]
+) -> dict[str, Any]:
+    """A projection in the form the map element takes."""
     inverse: dict[str, Any] = {"kind": "neighbours", "k": 8, "power": 2}
     if isinstance(projection, LinearProjection):
         inverse = {
@@ -92,8 +115,8 @@ def projection_part(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
         }
     return {
         "id": name,
-        "label": name.upper() if pair is None else f"dimensions {pair[0]} and {pair[1]}",
-        "axis_labels": axes if pair is None else [f"z{pair[0]}", f"z{pair[1]}"],
+        "label": label,
+        "axis_labels": axes,
         "xy": _publish_array("xy", projection.xy, "<f4"),
         "inverse": inverse,
     }
@@ -104,7 +127,8 @@ def colour_choices(checkpoint: Checkpoint) -> list[str]:
     codes = checkpoint.codes
     labels = [LABEL] if codes.labels is not None and LABEL not in codes.factors else []
     splits = [SPLIT] if len(np.unique(codes.split)) > 1 else []
-    return [*labels, *codes.factors, ERROR, KL, *splits]
+    bound = [KL, ELBO] if codes.kl_nats.any() else []
+    return [*labels, *codes.factors, ERROR, *bound, *splits]
 
 
 def _categories(label: str, names: list[str], values: NDArray[Any]) -> dict[str, Any]:
@@ -124,6 +148,8 @@ def colour_part(checkpoint: Checkpoint, name: str) -> dict[str, Any] | None:
         return _continuous("√ squared error", np.sqrt(codes.squared_error))
     if name == KL:
         return _continuous("KL (nats)", codes.kl_nats.sum(1))
+    if name == ELBO:
+        return _continuous("ELBO (nats)", codes.elbo)
     if name == SPLIT:
         return _categories("split", ["train", "validation", "test"], codes.split)
     factor = codes.factors.get(name)
@@ -150,6 +176,24 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def categories_part(label: str, names: list[str], values: NDArray[Any]) -> dict[str, Any]:
+    """A colouring by up to 255 named kinds that the visitor made, such as groups."""
+    return _categories(label, names, values)
+
+
+def trust_part(scale: TrustScale) -> dict[str, Any] | None:
+    """What the browser needs to judge a code; None where nothing could be calibrated."""
+    if not scale.limits:
+        return None
+    return {
+        "used": np.flatnonzero(scale.is_used).tolist(),
+        "centre": scale.centre.tolist(),
+        "spread": scale.spread.tolist(),
+        "typical_distance": scale.typical_distance,
+        "limits": {name: list(limit) for name, limit in scale.limits.items()},
+    }
+
+
 def _backdrop(checkpoint: Checkpoint, projection: Projection) -> dict[str, Any]:
     """The decoded plane behind the points of a 2-D model."""
     low, high = projection.xy.min(0), projection.xy.max(0)
@@ -173,12 +217,7 @@ def map_data(checkpoint: Checkpoint, projection: str, colour: str) -> dict[str, 
     shown = projection_of(checkpoint, projection)
     return {
         "model": model_part(checkpoint),
-        "points": {
-            "n": len(codes),
-            "n_total": codes.n_total,
-            "d": checkpoint.model.n_latent,
-            "codes": _publish_array("codes", codes.mean, "<f4"),
-        },
+        "points": points_part(checkpoint),
         "projection": projection_part(checkpoint, projection),
         "colour": colour_part(checkpoint, colour),
         "hover": {
@@ -188,27 +227,4 @@ def map_data(checkpoint: Checkpoint, projection: str, colour: str) -> dict[str, 
         "backdrop": _backdrop(checkpoint, shown) if on_plane else None,
         "marks": [],
         "select": None,
-    }
-
-
-def walk_data(checkpoint: Checkpoint) -> dict[str, Any]:
-    """All of the walk's data that does not depend on the visitor."""
-    codes = checkpoint.codes
-    mean, std = codes.mean.mean(0), codes.mean.std(0)
-    order, kl = codes.dimension_order, codes.kl_per_dimension
-    active = [int(d) for d in order if codes.is_active[d]]
-    idle = [int(d) for d in order if not codes.is_active[d]]
-
-    def row(dim: int) -> dict[str, Any]:
-        # Three standard deviations of the codes, and never less than the prior's bulk.
-        reach = max(3 * float(std[dim]), 2.0)
-        low, high = float(mean[dim]) - reach, float(mean[dim]) + reach
-        return {"dim": dim, "kl": float(kl[dim]), "low": low, "high": high, "name": None}
-
-    return {
-        "model": model_part(checkpoint),
-        "dims": [row(dim) for dim in [*active, *idle]],
-        "n_live": len(active),
-        "mean": mean.tolist(),
-        "random": {"mean": mean.tolist(), "std": std.tolist()},
     }

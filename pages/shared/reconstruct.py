@@ -170,6 +170,7 @@ def _place(checkpoint: Checkpoint, seen: Examination, item: Item, items: list[It
             {"x": float(x), "y": float(y), "text": _short(other.name)}
             for (x, y), other in zip(places, items, strict=True)
         ]
+        data |= {"trust": cache.trust_part(checkpoint), "tools": False}
         latent_map(data=data, key="place_map", height=420)
     if st.button("Walk from here", icon=":material/tune:", key="walk_from_upload"):
         state.keep_code(seen.mean, source=item.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +22,11 @@ STYLE = """<style>
   border:1px solid #8884}
 .lxs-picture figcaption {font-size:.8rem; opacity:.75; padding-top:.25rem; line-height:1.25}
 .lxs-sharp img {image-rendering:pixelated}
+.lxs-shares {display:grid; grid-template-columns:minmax(4rem,max-content) 1fr max-content;
+  gap:.2rem .6rem; align-items:center; font-size:.85rem; max-width:34rem}
+.lxs-bar {height:.6rem; border-radius:.3rem; background:#8883; overflow:hidden}
+.lxs-bar i {display:block; height:100%; border-radius:.3rem; background:#4c6ef5}
+.lxs-shares small {opacity:.75; font-variant-numeric:tabular-nums}
 </style>"""
 
 
@@ -56,6 +61,16 @@ def pictures(
         for (image, caption), mark in zip(images, marks, strict=True)
     ]
     st.html(f'{STYLE}<div class="lxs-row">{"".join(parts)}</div>')
+
+
+def shares(rows: Sequence[tuple[str, float, str]]) -> None:
+    """Bars of (name, share in [0,1], note), one below the other."""
+    parts = "".join(
+        f"<span>{escape(name)}</span><span class='lxs-bar'><i style='width:{share:.1%}'></i></span>"
+        f"<small>{share:.0%} {escape(note)}</small>"
+        for name, share, note in rows
+    )
+    st.html(f"{STYLE}<div class='lxs-shares'>{parts}</div>")
 
 
 def heat(difference: NDArray[np.float32]) -> NDArray[np.float32]:

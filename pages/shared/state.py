@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -15,6 +16,7 @@ DEFAULT_MODEL = "faces"
 LARGEST = 1e6
 _MODEL = "model_name"
 _ASKED = "url_at_start"
+_GOAL = "map_goal"
 
 
 def url_at_start() -> Mapping[str, str]:
@@ -117,3 +119,14 @@ def kept_code(n_latent: int) -> tuple[NDArray[np.float32] | None, str]:
     if z is None or len(z) != n_latent:
         return None, ""
     return z, str(st.session_state.get("code_source", ""))
+
+
+def go_to(*, row: int | None = None, z: NDArray[np.float32] | None = None) -> None:
+    """Ask the map to pick this row or this code in its next run."""
+    st.session_state[_GOAL] = {"row": row, "z": z}
+
+
+def take_goal() -> Mapping[str, Any] | None:
+    """What `go_to` asked for, once."""
+    goal: Mapping[str, Any] | None = st.session_state.pop(_GOAL, None)
+    return goal

@@ -1,51 +1,111 @@
-"""The sliders of the Walk page and what stays of them in the URL."""
+"""The Walk page: sliders, paths, arithmetic and what can be taken away, one at a time."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
-from pages.shared import cache, state
+from pages.shared import (
+    cache,
+    shelf,
+    state,
+    walk_arithmetic,
+    walk_code,
+    walk_export,
+    walk_paths,
+    walk_payload,
+    walk_shelf,
+)
 from pages.shared.components import latent_walk
+from pages.shared.walk_code import Stand
+from pages.shared.walk_payload import Kind
 from vae_core.checkpoint import Checkpoint
-from vae_core.examine import snap
 
-
-@dataclass(frozen=True)
-class Start:
-    """The code a walk begins with, and where it comes from in words."""
-
-    code: NDArray[np.float32]
-    source: str
-
-
-def start(checkpoint: Checkpoint) -> Start:
-    """The code carried here or left here, else the one in the link, else the average code."""
-    n_latent = checkpoint.model.n_latent
-    kept, source = state.kept_code(n_latent)
-    if kept is not None:
-        return Start(snap(kept), source)
-    asked = state.code_from_text(state.url_at_start().get("z", ""), n_latent=n_latent)
-    if asked is not None:
-        return Start(snap(asked), "the code in the link")
-    return Start(snap(checkpoint.codes.mean.mean(0)), "the average code")
+SECTIONS: Final = ("Sliders", "Paths", "Arithmetic", "Export")
+_NAMES: Final = "walk_names"
 
 
 @st.fragment
-def sliders(checkpoint: Checkpoint, begin: Start) -> None:
+def sections(checkpoint: Checkpoint) -> None:
+    """The chosen part of the page; only that one is computed, and only it runs again."""
+    chosen = st.segmented_control(
+        "Section",
+        SECTIONS,
+        default="Sliders",
+        required=True,
+        key=walk_code.SECTION,
+        persist_state="session",
+        label_visibility="collapsed",
+        width="stretch",
+    )
+    show = {
+        "Paths": walk_paths.paths,
+        "Arithmetic": walk_arithmetic.arithmetic,
+        "Export": walk_export.export,
+    }
+    show.get(str(chosen), _sliders)(checkpoint)
+
+
+def _sliders(checkpoint: Checkpoint) -> None:
+    stand = walk_code.current(checkpoint)
+    st.caption(f"Started from {stand.source}. Drag a slider: the picture follows while you drag.")
+    kind = _choose_kind()
+    part = _rows(checkpoint, kind)
+    if not part["rows"]:
+        st.info(_EMPTY[kind])
+        part = _rows(checkpoint, "Dimensions")
+    _walk(checkpoint, stand, part)
+    walk_shelf.keep_form(checkpoint)
+    walk_shelf.codes_row(checkpoint)
+
+
+_EMPTY: Final[dict[Kind, str]] = {
+    "Dimensions": "This model has no dimensions.",
+    "Principal axes": "The codes are all alike, so there is no axis along which they vary.",
+    "Attributes": "This data set has neither labels nor factors, so there is nothing to name "
+    "directions after; here are the dimensions.",
+    "Saved vectors": "No vector is kept yet: Arithmetic keeps A − B, and Explore the difference "
+    "of two groups. Here are the dimensions.",
+}
+
+
+def _choose_kind() -> Kind:
+    chosen: Kind = st.segmented_control(
+        "Sliders along",
+        walk_payload.KINDS,
+        default="Dimensions",
+        required=True,
+        key="walk_kind",
+        label_visibility="collapsed",
+        persist_state="session",
+        help="Dimensions are what the model itself calls its axes. Principal axes are the "
+        "directions in which the codes vary most. Attributes are fitted to labels and factors; "
+        "their figure is measured on held-out codes.",
+    )
+    return chosen
+
+
+def _rows(checkpoint: Checkpoint, kind: Kind) -> dict[str, Any]:
+    if kind == "Saved vectors":
+        found = walk_payload.kept_directions(shelf.vectors(checkpoint.key))
+        rows = [walk_payload.vector_row(checkpoint, item) for item in found]
+        return {"rows": rows, "n_live": len(rows), "folded": ""}
+    part = cache.walk_rows(checkpoint, kind)
+    names = st.session_state.get(_NAMES, {}).get(checkpoint.key, {})
+    rows = [row | {"name": names.get(row["id"], row["name"])} for row in part["rows"]]
+    return part | {"rows": rows}
+
+
+def _walk(checkpoint: Checkpoint, stand: Stand, part: dict[str, Any]) -> None:
     """The element itself; releasing a slider puts the code into the URL."""
-    st.caption(f"Started from {begin.source}. Drag a slider: the picture follows while you drag.")
-    data = dict(cache.walk_data(checkpoint))
-    digest = hashlib.sha256(checkpoint.key.encode() + begin.code.tobytes()).hexdigest()[:12]
-    data |= {"z": begin.code.tolist(), "z_version": digest}
-    moved = latent_walk(data=data, key=f"walk_{digest}")
-    z = begin.code if moved is None else snap(np.array(moved["z"], np.float32))
-    if len(z) != checkpoint.model.n_latent:
-        return
-    state.put_in_url(z=state.code_to_text(z))
-    if moved is not None:
-        state.keep_code(z, source="where you left off")
+    data = cache.walk_data(checkpoint) | part
+    data |= {"z": stand.code.tolist(), "start": stand.start.tolist(), "z_version": stand.version}
+    moved = latent_walk(data=data, key=f"walk_{stand.version}")
+    if moved.rename is not None:
+        names = st.session_state.setdefault(_NAMES, {}).setdefault(checkpoint.key, {})
+        names[str(moved.rename["id"])] = str(moved.rename["name"])[: shelf.MAX_NAME]
+    if moved.z is not None and len(moved.z) == checkpoint.model.n_latent:
+        walk_code.move_to(checkpoint, np.array(moved.z, np.float32))
+    state.put_in_url(z=state.code_to_text(walk_code.current(checkpoint).code), code=None)

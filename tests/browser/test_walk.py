@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.driving import (
@@ -77,7 +79,7 @@ def test_no_move_is_lost(walk: Page) -> None:
 
 
 def test_quick_moves_end_at_the_last_value(walk: Page) -> None:
-    slider = Slider(walk, 1)
+    slider = Slider(walk)
     for share in (0.1, 0.8, 0.3, 0.9, 0.5):
         slider.drag(share)
     eventually(lambda: in_url(walk, slider), what="the last value in the link")
@@ -107,11 +109,78 @@ def test_random_mean_and_undo(walk: Page) -> None:
     drawn = pixels(walk)
     walk.get_by_role("button", name="Random code").click()
     eventually(lambda: pixels(walk) != drawn, what="another random picture")
+    second = pixels(walk)
     walk.get_by_role("button", name="Undo").click()
     eventually(lambda: pixels(walk) == drawn, what="the earlier picture")
+    walk.keyboard.press("y")
+    eventually(lambda: pixels(walk) == second, what="the undone picture again")
+    walk.keyboard.press("z")
+    eventually(lambda: pixels(walk) == drawn, what="the earlier picture again")
     walk.get_by_role("button", name="Mean code").click()
     eventually(lambda: pixels(walk) == mean, what="the mean picture")
     wait_for_query(walk, "z", lambda z: z == start)
+
+
+def test_without_temperature_a_random_code_is_the_mean(walk: Page) -> None:
+    mean = pixels(walk)
+    walk.get_by_role("button", name="Random code").click()
+    eventually(lambda: pixels(walk) != mean)
+    walk.get_by_test_id("temperature").fill("0")
+    walk.get_by_role("button", name="Random code").click()
+    eventually(lambda: pixels(walk) == mean, what="the mean picture")
+    walk.get_by_test_id("temperature").fill("1")
+
+
+def test_space_plays_the_last_slider_and_stops_there(walk: Page) -> None:
+    slider = Slider(walk)
+    slider.drag(0.2)
+    walk.keyboard.press("Space")
+    eventually(lambda: slider.share > 0.4, what="a slider that moves by itself")
+    walk.keyboard.press("Space")
+    walk.wait_for_timeout(100)
+    stopped = slider.value
+    wanted = pytest.approx(stopped, abs=0.011)  # the slider shows hundredths, the code has three
+    eventually(lambda: code_in_url(walk)[slider.dim] == wanted, what="where it stopped in the link")
+    assert slider.value == stopped
+    walk.keyboard.press("z")
+    eventually(lambda: slider.share == pytest.approx(0.2, abs=0.02), what="where play began")
+
+
+def test_an_attribute_moves_the_picture_and_other_attributes(visit: Visit) -> None:
+    page, _ = open_walk(visit, DIGITS)
+    page.get_by_role("radio", name="Attributes", exact=True).click()
+    page.get_by_text("\u03c3").first.wait_for()
+    values, before = page.locator(".lx-value").all_inner_texts(), pixels(page)
+    slider = Slider(page)
+    slider.drag(0.85)
+    eventually(lambda: pixels(page) != before)
+    moved = page.locator(".lx-value").all_inner_texts()
+    assert moved[0] != values[0]
+    assert moved[1:] != values[1:]
+    page.keyboard.press("z")
+    eventually(lambda: pixels(page) == before, what="the picture before")
+    assert page.locator(".lx-value").all_inner_texts() == values
+
+
+def test_a_new_name_for_a_dimension_stays(walk: Page) -> None:
+    walk.get_by_test_id("latent-slider-0").hover()
+    walk.locator(".lx-pencil").first.click()
+    walk.get_by_test_id("rename").fill("my own")
+    walk.keyboard.press("Enter")
+    label = re.compile("my own")
+    expect(walk.get_by_test_id("latent-slider-0")).to_have_attribute("aria-label", label)
+    walk.wait_for_timeout(300)
+    walk.get_by_role("link", name="Home").first.click()
+    says(walk, "Models here")
+    walk.get_by_role("link", name="Walk").first.click()
+    expect(walk.get_by_test_id("latent-slider-0")).to_have_attribute("aria-label", label)
+
+
+def test_trust_falls_far_from_the_data(visit: Visit) -> None:
+    page, _ = open_walk(visit, f"{DIGITS}&z=9,-9")
+    expect(page.get_by_test_id("trust")).to_have_attribute("data-level", "1")
+    page.get_by_role("button", name="Mean code").click()
+    expect(page.get_by_test_id("trust")).not_to_have_attribute("data-level", "1")
 
 
 def test_a_code_beyond_the_sliders_is_shown_as_it_is(visit: Visit) -> None:

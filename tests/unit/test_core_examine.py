@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vae_core.checkpoint import Checkpoint
 from vae_core.data.digits import load_digits
 from vae_core.errors import DataError
-from vae_core.examine import decode, examine, manifold, nearest_codes, snap
+from vae_core.examine import decode, draw_codes, examine, manifold, nearest_codes, snap
 from vae_core.grid import picture_grid, to_bytes, to_picture
 
 DIGITS = load_digits()
@@ -69,6 +71,33 @@ def test_the_manifold_is_laid_out_as_the_map_is_seen(digits_checkpoint: Checkpoi
     assert sheet.shape == (8, 1, 8, 8)
     right = decode(digits_checkpoint, np.stack([top_left, bottom_right]))
     np.testing.assert_allclose(sheet[[0, 7]], right, atol=1e-5)
+
+
+def test_draws_repeat_with_their_seed_and_follow_their_distribution(
+    digits_checkpoint: Checkpoint,
+) -> None:
+    one, two = (draw_codes(digits_checkpoint, n=4_000, seed=seed) for seed in (0, 1))
+    assert np.array_equal(one, draw_codes(digits_checkpoint, n=4_000, seed=0))
+    assert not np.array_equal(one, two)
+    assert abs(one.mean()) < 0.05
+    assert abs(one.std() - 1) < 0.05
+    fitted = draw_codes(digits_checkpoint, n=4_000, mixture=True)
+    codes = digits_checkpoint.codes.mean
+    np.testing.assert_allclose(fitted.mean(0), codes.mean(0), atol=0.15 * codes.std())
+
+
+def test_a_checkpoint_without_a_mixture_says_so(digits_checkpoint: Checkpoint) -> None:
+    card = digits_checkpoint.card
+    files = {name: digest for name, digest in card["files"].items() if name != "prior.npz"}
+    bare = replace(digits_checkpoint, card={**card, "files": files})
+    with pytest.raises(DataError, match="carries none"):
+        draw_codes(bare, n=2, mixture=True)
+
+
+def test_the_bound_is_reconstruction_and_kl_together(digits_checkpoint: Checkpoint) -> None:
+    codes = digits_checkpoint.codes
+    expected = -codes.reconstruction_nats - codes.kl_nats.sum(1)
+    np.testing.assert_allclose(codes.elbo, expected, rtol=1e-6)
 
 
 def test_snapped_codes_survive_a_link() -> None:

@@ -62,6 +62,12 @@ class Codes:
         return np.argsort(-weight, kind="stable").astype(np.int64)
 
     @property
+    def elbo(self) -> Floats:
+        """Each image's evidence lower bound `[N]`, nats, one draw; higher is better."""
+        bound: Floats = -(self.reconstruction_nats + self.kl_nats.sum(1))
+        return bound
+
+    @property
     def is_active(self) -> NDArray[np.bool_]:
         """Dimensions the model uses: variance of the mean > 0.01 (Burda et al. 2015)."""
         return np.asarray(self.mean.var(0) > 0.01)

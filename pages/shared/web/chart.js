@@ -7,7 +7,8 @@ const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89
 const N_SVG_POINTS = 20000;
 const DIM = 0.06;
 
-function colours(n) {
+/** n colours that stay apart; ten of them for colour-blind eyes too. */
+export function colours(n) {
   if (n <= TEN.length) return TEN.slice(0, n);
   return Array.from({ length: n }, (_, i) => `hsl(${Math.round((i * 137.508) % 360)}, 60%, ${i % 2 ? 42 : 58}%)`);
 }

@@ -1,25 +1,29 @@
 // The latent map: pick a point or any empty place, see its decoded picture in the same frame.
-import { array, count, decoderFor, el, framed, mount, plotly, settled, signed, snap3, theme } from "./common.js";
+import { array, count, decoderFor, el, framed, mount, plotly, settled, snap3, theme } from "./common.js";
 import { Chart } from "./chart.js";
+import { keyAction, Pinch } from "./gestures.js";
+import { bitsOf, Lasso } from "./lasso.js";
+import { Names, selectKey } from "./names.js";
 import { Overlay } from "./overlay.js";
 import { Panel } from "./panel.js";
-import { codeAt, codeOf, distanceToCodes, pointAt, trustOf, typicalDistance } from "./space.js";
+import { Pictures } from "./pictures.js";
+import { codeAt, codeOf, pointAt } from "./space.js";
+import { Tools } from "./tools.js";
+import { readTrust } from "./trust.js";
 
 const PICK_PX = 7;
 const TOUCH_PX = 14;
 const KEEP_HOVER_PX = 10;
 const DRAG_PX = 4;
 const ECHO_MS = 10000;
-const ZOOMS = { "+": 1.25, "=": 1.25, "-": 0.8 };
 const DOUBLE_CLICK_MS = 320;
-const KEY_STEP = 0.02;
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 class MapView {
   constructor(host) {
     this.selected = null;
     this.sent = new Map();
-    this.fingers = new Map();
+    this.pinch = new Pinch();
+    this.names = new Names();
     this.live = false;
     this.listeners = new AbortController();
     this.buildDom(host);
@@ -27,7 +31,6 @@ class MapView {
     this.onMove = framed((event) => this.moved(event));
     this.place = framed(() => this.placeOverlay());
     this.send = settled((pick) => this.args.setTriggerValue("pick", pick), 120);
-    this.readTrust = settled(() => this.updateTrust(), 60);
     this.fit = framed(() => { if (this.ready && this.gd.offsetParent) this.chart.resize().then(() => this.placeOverlay()); });
     this.observer = new ResizeObserver(() => this.fit());
     this.observer.observe(this.gd);
@@ -36,14 +39,22 @@ class MapView {
   buildDom(host) {
     this.gd = el("div", { class: "lx-plot", "data-testid": "latent-map", tabindex: "0", role: "application" });
     this.overlay = new Overlay();
+    this.lasso = new Lasso({ toData: (event) => this.toData(event), onChosen: (rows) => this.chooseRegion(rows) });
+    this.pictures = new Pictures({
+      codeOf: (row) => codeOf(this.space, row),
+      codeAt: (x, y) => codeAt(this.args.data.projection.inverse, this.space, x, y),
+      say: (text) => { this.pictureCount.textContent = text; },
+    });
+    this.tools = new Tools({ onMode: (mode) => this.setMode(mode), onToggle: (name, on) => this.pictures.want(name, on) });
     this.notice = el("div", { class: "lx-notice", role: "status" }, el("span", { class: "lx-spinner" }), el("span", { text: "Loading the map" }));
     this.xTitle = el("span", { class: "lx-axis lx-axis-x" });
     this.yTitle = el("span", { class: "lx-axis lx-axis-y" });
-    this.stage = el("div", { class: "lx-stage" }, this.gd, this.overlay.root, this.xTitle, this.yTitle, this.overlay.card, this.notice);
+    this.stage = el("div", { class: "lx-stage" }, this.pictures.back, this.gd, this.pictures.front, this.lasso.canvas, this.overlay.root, this.xTitle, this.yTitle, this.overlay.card, this.tools.root, this.notice);
     this.legend = el("div", { class: "lx-legend", role: "group", "aria-label": "Colours" });
     this.counter = el("span", { class: "lx-count", "data-testid": "point-count" });
+    this.pictureCount = el("span", { class: "lx-count", "data-testid": "picture-count" });
     this.panel = new Panel({ onLive: (on) => { this.live = on; if (!on) this.restore(); } });
-    const bar = el("div", { class: "lx-bar" }, this.legend, this.counter);
+    const bar = el("div", { class: "lx-bar" }, this.legend, this.pictureCount, this.counter);
     this.root = el("div", { class: "lx-root lx-map" }, el("div", { class: "lx-columns" }, el("div", { class: "lx-main" }, this.stage, bar), this.panel.root));
     host.append(this.root);
   }
@@ -51,14 +62,14 @@ class MapView {
   listen() {
     const { signal } = this.listeners;
     const on = (node, type, run, options = {}) => node.addEventListener(type, run, { signal, ...options });
-    on(this.gd, "pointerdown", (event) => { if (event.isPrimary && event.button === 0) this.press = { x: event.clientX, y: event.clientY }; this.hideCard(); }, { capture: true });
+    on(this.gd, "pointerdown", (event) => this.pressed(event), { capture: true });
     // Plotly redraws all points after each click (200-500 ms in software GL), so it learns only of drags.
     for (const type of ["mousedown", "touchstart"]) on(this.gd, type, (event) => { if (event.isTrusted) event.stopImmediatePropagation(); }, { capture: true });
     on(this.gd, "pointermove", (event) => this.startDrag(event), { capture: true });
     on(window, "pointerup", (event) => this.released(event), { capture: true });
-    on(window, "pointercancel", (event) => { this.press = null; this.fingers.delete(event.pointerId); }, { capture: true });
-    on(this.gd, "pointerdown", (event) => this.finger(event));
-    on(this.gd, "pointermove", (event) => this.finger(event));
+    on(window, "pointermove", (event) => { if (this.lasso.drawing && this.lasso.move(event)) this.place(); }, { capture: true });
+    on(window, "pointercancel", (event) => { this.press = null; this.pinch.lift(event); this.lasso.clear(); this.place(); }, { capture: true });
+    for (const type of ["pointerdown", "pointermove"]) on(this.gd, type, (event) => this.finger(event));
     on(this.gd, "pointermove", (event) => this.onMove(event));
     on(this.gd, "pointerleave", () => { this.onMove.cancel(); this.hideCard(); this.restore(); });
     on(this.gd, "wheel", () => this.hideCard(), { passive: true });
@@ -66,10 +77,10 @@ class MapView {
     on(window, "keyup", (event) => { if (event.key === "Shift") this.restore(); });
   }
 
-  // ---- data ---------------------------------------------------------------------------------------
   update(args) {
     this.args = args;
     const { data } = args;
+    this.tools.root.hidden = data.tools === false;
     this.root.style.setProperty("--lx-height", `${data.height ?? 620}px`);
     this.counter.textContent = `${count(data.points.n)} of ${count(data.points.n_total)} points`;
     const [x, y] = data.projection.axis_labels ?? ["", ""];
@@ -103,10 +114,11 @@ class MapView {
     ]);
     if (mine !== this.drawn) return;  // a later rerun changed the data meanwhile
     this.space = { xy, codes, d: points.d, url: points.codes };
-    this.labels = labels ? { names: labels.names, values: labelValues } : null;
-    this.ids = ids;
+    this.names.labels = labels ? { names: labels.names, values: labelValues } : null;
+    this.names.ids = ids;
     this.panel.setModel(decoder);
     this.overlay.setModel(decoder);
+    this.pictures.setModel(decoder, `${model.key} ${points.codes}`);
     this.decoder = decoder;
     this.chart ??= new Chart(this.gd, Plotly);
     await this.chart.draw({ xy, colour: colour && { ...colour, values }, projection, backdrop: data.backdrop, look });
@@ -119,6 +131,8 @@ class MapView {
     }
     if (this.modelKey !== model.key || this.codesUrl !== points.codes) { this.selected = null; this.lastSelect = undefined; }
     else if (this.projectionId !== projection.id && this.selected) this.reproject();
+    if (this.projectionId !== projection.id) this.lasso.clear();
+    this.lastView = "";
     this.modelKey = model.key;
     this.codesUrl = points.codes;
     this.projectionId = projection.id;
@@ -160,7 +174,6 @@ class MapView {
     else if (Number.isFinite(x) && Number.isFinite(y)) this.choose(this.placePick(x, y), false);
   }
 
-  // ---- picking ------------------------------------------------------------------------------------
   pointPick(row) {
     const { xy } = this.space;
     return { kind: "point", row, x: xy[2 * row], y: xy[2 * row + 1], z: codeOf(this.space, row) };
@@ -182,6 +195,13 @@ class MapView {
     return { x, y, view };
   }
 
+  pressed(event) {
+    this.hideCard();
+    if (!event.isPrimary || event.button !== 0) return;
+    if (this.ready && this.tools.mode !== "move") this.lasso.begin(event, this.tools.mode);
+    else this.press = { x: event.clientX, y: event.clientY };
+  }
+
   startDrag(event) {
     const { press } = this;
     if (this.live && event.pointerType === "touch") return;
@@ -190,23 +210,17 @@ class MapView {
     this.chart.startPan(press.x, press.y);
   }
 
-  /** Two fingers zoom about the point between them; a pan that the first one began ends. */
   finger(event) {
-    const { fingers } = this;
-    if (event.pointerType !== "touch" || !this.ready || (event.type === "pointermove" && !fingers.has(event.pointerId))) return;
-    const spread = () => { const [a, b] = fingers.values(); return Math.hypot(a.x - b.x, a.y - b.y) || 1; };
-    const before = fingers.size === 2 ? spread() : 0;
-    fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
-    if (fingers.size !== 2) return;
-    if (this.press?.dragging) this.chart.endPan();
-    this.press = null;
-    if (!before) return;
-    const [a, b] = fingers.values(), box = this.gd.getBoundingClientRect();
-    this.chart.zoomAt((a.x + b.x) / 2 - box.left, (a.y + b.y) / 2 - box.top, spread() / before);
+    if (!this.ready) return;
+    this.pinch.follow(event, this.gd.getBoundingClientRect(), {
+      begin: () => { if (this.press?.dragging) this.chart.endPan(); this.press = null; this.lasso.clear(); },
+      zoom: (px, py, factor) => this.chart.zoomAt(px, py, factor),
+    });
   }
 
   released(event) {
-    this.fingers.delete(event.pointerId);
+    this.pinch.lift(event);
+    if (this.lasso.drawing) { this.lasso.end(event, this.space.xy); return; }
     const press = this.press;
     this.press = null;
     if (!press || press.dragging || !this.ready || event.button !== 0) return;
@@ -222,6 +236,20 @@ class MapView {
     this.choose(row >= 0 ? this.pointPick(row) : this.placePick(x, y), true);
   }
 
+  setMode(mode) {
+    this.tools.setMode(mode);
+    this.gd.dataset.mode = mode;
+    if (mode === "move" && this.lasso.polygon) { this.lasso.clear(); this.chooseRegion([]); }
+  }
+
+  /** A region's rows go to Python as bits; an empty one takes the last away. */
+  chooseRegion(rows) {
+    this.placeOverlay();
+    const { xy } = this.space;
+    this.gd.dataset.chosen = rows.length;
+    this.args.setTriggerValue("region", { n: rows.length, bits: rows.length ? bitsOf(rows, xy.length / 2) : "" });
+  }
+
   choose(pick, tell) {
     this.selected = pick;
     const ms = this.show(pick);
@@ -235,38 +263,16 @@ class MapView {
   show(pick) {
     this.shown = pick;
     const ms = this.panel.paint(pick.z);
-    this.panel.say(...this.words(pick));
-    this.readTrust();
+    this.panel.say(...this.names.words(pick, this.args.data.projection));
+    this.updateTrust();
     return ms;
   }
 
-  words({ kind, row, x, y }) {
-    const { inverse, label } = this.args.data.projection;
-    const blend = inverse.kind === "neighbours" ? `blend of the ${inverse.k} nearest codes` : "read off this plane of the code space";
-    if (kind === "point") return [this.name(row), "decoded from its code"];
-    if (!Number.isFinite(x)) return ["An earlier place", `picked on another map, so it has no mark in ${label ?? "this one"}`];
-    const place = `(${signed(x)}, ${signed(y)})`;
-    return [kind === "pointer" ? `Under the pointer, ${place}` : `Empty spot at ${place}`, blend];
-  }
-
-  label(row) {
-    return this.labels ? this.labels.names[this.labels.values[row]] ?? "" : "";
-  }
-
-  name(row) {
-    const label = this.label(row);
-    return `Point #${this.ids ? this.ids[row] : row}${label ? ` \u00b7 ${label}` : ""}`;
-  }
-
-  async updateTrust() {
+  updateTrust() {
     const { shown, space } = this;
-    const typical = await typicalDistance(space.url, space.codes, space.d);
-    if (shown !== this.shown || space !== this.space || !typical) return;
-    const ratio = distanceToCodes(space.codes, space.d, shown.z, shown.kind === "point" ? shown.row : -1) / typical;
-    this.panel.showTrust(trustOf(ratio), ratio);
+    this.panel.showTrust(readTrust(this.args.data.trust, space, shown.z));
   }
 
-  // ---- pointer and keyboard -----------------------------------------------------------------------
   moved(event) {
     const finger = this.live && event.pointerType === "touch";  // a finger cannot hover, so it decodes and does not pan
     if (!this.ready || (this.press && !finger)) return;
@@ -276,8 +282,8 @@ class MapView {
       this.peeking = true;
       this.shown = pick;
       this.panel.paint(pick.z);
-      this.panel.say(...this.words(pick));
-      this.readTrust();
+      this.panel.say(...this.names.words(pick, this.args.data.projection));
+      this.updateTrust();
       this.hideCard();
       return;
     }
@@ -289,17 +295,16 @@ class MapView {
 
   /** Leaving the live mode or the map: the picture is that of the selection again. */
   restore() {
-    if (!this.peeking) return;
+    if (this.peeking && this.selected) this.show(this.selected);
     this.peeking = false;
-    if (this.selected) this.show(this.selected);
   }
 
   showCard(row, event) {
     this.gd.classList.add("lx-over");
     this.overlay.showCard(row, event, this.stage, ({ thumb, title, detail }) => {
       this.decoder.paint(thumb, codeOf(this.space, row));
-      title.textContent = this.label(row) || "Point";
-      detail.textContent = `#${this.ids ? this.ids[row] : row}`;
+      title.textContent = this.names.label(row) || "Point";
+      detail.textContent = `#${this.names.id(row)}`;
     });
   }
 
@@ -313,21 +318,24 @@ class MapView {
     const view = this.chart.view, at = this.selected;
     const inside = at && at.x >= view.x0 && at.x <= view.x1 && at.y >= view.y0 && at.y <= view.y1;
     const from = inside ? at : { x: (view.x0 + view.x1) / 2, y: (view.y0 + view.y1) / 2 };
-    if (ARROWS[event.key]) {
-      const [dx, dy] = ARROWS[event.key];
-      const limit = (v, low, high) => Math.min(high, Math.max(low, v));
-      this.choose(this.placePick(limit(from.x + dx * KEY_STEP * (view.x1 - view.x0), view.x0, view.x1),
-        limit(from.y + dy * KEY_STEP * (view.y1 - view.y0), view.y0, view.y1)), true);
-    } else if (event.key === "Enter") {
-      this.choose(this.pointPick(pointAt(this.space.xy, from.x, from.y, view.sx, view.sy, 1e9)), true);
-    } else if (ZOOMS[event.key]) this.chart.zoomAt(...view.toPixel(from.x, from.y), ZOOMS[event.key]);
-    else if (event.key === "0") this.chart.reset();
-    else return;
+    const act = keyAction(event.key, from, view);
+    if (!act) return;
+    if (act.move) this.choose(this.placePick(...act.move), true);
+    else if (act.pick) this.choose(this.pointPick(pointAt(this.space.xy, from.x, from.y, view.sx, view.sy, 1e9)), true);
+    else if (act.zoom) this.chart.zoomAt(...view.toPixel(from.x, from.y), act.zoom);
+    else if (act.reset) this.chart.reset();
+    else this.setMode(act.mode);
     event.preventDefault();
   }
 
   placeOverlay() {
-    if (this.ready && this.gd.isConnected) this.overlay.place(this.chart.view, this.selected);
+    if (!this.ready || !this.gd.isConnected) return;
+    const { view } = this.chart, shape = [view.x0, view.x1, view.y0, view.y1, view.width, view.height].join();
+    this.overlay.place(view, this.selected);
+    this.lasso.draw(view, this.space.xy);
+    if (shape === this.lastView) return;
+    this.lastView = shape;
+    this.pictures.follow(view, this.space.xy);
   }
 
   destroy() {
@@ -335,16 +343,11 @@ class MapView {
     this.observer.disconnect();
     this.ready = false;
     this.drawn = null;
-    for (const late of [this.onMove, this.place, this.fit, this.send, this.readTrust]) late.cancel();
+    for (const late of [this.onMove, this.place, this.fit, this.send]) late.cancel();
+    this.pictures.destroy();
     this.chart?.destroy();
     this.root.remove();
   }
-}
-
-/** One spelling for a selection, whether it came from a pick or from Python. */
-function selectKey(select) {
-  if (!select) return "";
-  return select.row !== undefined && select.row !== null ? `row ${select.row}` : `${snap3(select.x)} ${snap3(select.y)}`;
 }
 
 export const mountMap = (args) => mount(MapView, args);

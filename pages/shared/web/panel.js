@@ -1,7 +1,7 @@
 // The picture beside the map: canvas, caption, trust reading, speed.
 import { el, styleForSize } from "./common.js";
 
-const HINTS = { 3: "Like a real picture's code.", 2: "In a gap between codes.", 1: "The decoder guesses here." };
+const HINTS = { 3: "Like a real picture's code.", 2: "Unusual: 1 real picture in 20 lies so.", 1: "The decoder guesses here: no real picture lies so." };
 
 export class Panel {
   constructor({ onLive }) {
@@ -37,11 +37,15 @@ export class Panel {
     this.canvas.setAttribute("aria-label", `Decoded picture: ${title}, ${detail}`);
   }
 
-  showTrust({ level, words }, ratio) {
-    this.trust.hidden = false;
+  /** The badge, its reasons on hover, and a greyed picture where nothing supports it. */
+  showTrust(found) {
+    this.trust.hidden = !found;
+    this.frame.classList.toggle("lx-unsupported", found?.level === 1);
+    if (!found) return;
+    const { level, words, ratio, text } = found;
     this.trust.dataset.level = level;
-    this.trust.title = `${HINTS[level]} The nearest real code is ${ratio.toFixed(2)} times as far as codes typically are from each other.`;
+    this.trust.title = `${HINTS[level]} ${text}`;
     this.trust.children[1].textContent = words;
-    this.trust.children[2].textContent = `${ratio.toFixed(1)}\u00d7 typical spacing`;
+    this.trust.children[2].textContent = `${ratio.toFixed(1)}\u00d7 typical distance`;
   }
 }

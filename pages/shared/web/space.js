@@ -1,6 +1,6 @@
 // Geometry of the map and of the code space. Plain scans: 70,000 points take about 0.1 ms in two dimensions
 // and 1-3 ms in 32, which needs no index to keep up with a frame.
-import { once, snap3 } from "./common.js";
+import { snap3 } from "./common.js";
 
 /** Row of the point nearest to (x, y) within `radius` pixels, or -1. sx, sy: pixels per unit. */
 export function pointAt(xy, x, y, sx, sy, radius) {
@@ -46,43 +46,4 @@ export function codeAt(inverse, { xy, codes, d }, x, y) {
 
 export function codeOf({ codes, d }, row) {
   return Float32Array.from(codes.subarray(row * d, (row + 1) * d), snap3);
-}
-
-/** Euclidean distance to the nearest real code, leaving out row `except`. */
-export function distanceToCodes(codes, d, z, except = -1) {
-  let best = Infinity;
-  for (let row = 0, i = 0; i < codes.length; row++, i += d) {
-    let sum = 0;
-    for (let q = 0; q < d; q++) {
-      const difference = codes[i + q] - z[q];
-      sum += difference * difference;
-      if ((q & 7) === 7 && sum >= best) break;
-    }
-    if (sum < best && row !== except) best = sum;
-  }
-  return Math.sqrt(best);
-}
-
-const N_TYPICAL = 200;
-/** Median distance from a code to its nearest other code, over 200 evenly drawn rows, in slices of idle time. */
-export function typicalDistance(url, codes, d) {
-  return once(`typical:${url}`, () => new Promise((done) => {
-    const n = codes.length / d, n_samples = Math.min(N_TYPICAL, n), found = [];
-    const slice = () => {
-      const start = performance.now();
-      while (found.length < n_samples && performance.now() - start < 8) {
-        const row = Math.floor((found.length + 0.5) * n / n_samples);
-        found.push(distanceToCodes(codes, d, codes.subarray(row * d, (row + 1) * d), row));
-      }
-      if (found.length < n_samples) setTimeout(slice, 16);
-      else done(found.sort((a, b) => a - b)[n_samples >> 1]);
-    };
-    setTimeout(slice, 50);
-  }));
-}
-
-const CLOSE = 1.25, BETWEEN = 2;
-export function trustOf(ratio) {
-  if (ratio <= CLOSE) return { level: 3, words: "close to the data" };
-  return ratio <= BETWEEN ? { level: 2, words: "between the data" } : { level: 1, words: "far from the data" };
 }

@@ -1,9 +1,13 @@
-// The latent walk: one slider per dimension, the picture follows while the slider moves.
-import { count, decoderFor, el, framed, mount, settled, signed, snap3, styleForSize } from "./common.js";
+// The latent walk: sliders along dimensions or vectors, the picture follows while they move.
+import { decoderFor, el, framed, mount, settled, snap3, styleForSize } from "./common.js";
+import { WalkHistory } from "./walk_history.js";
+import { codeAlong, coordinate, WalkRow } from "./walk_rows.js";
+import { WalkTrust } from "./walk_trust.js";
 
-const N_THUMBS = 9;
 const SLICE_MS = 8;
 const TELL_MS = 250;
+const PLAY_SECONDS = 4;  // there and back
+const MAX_TEMPERATURE = 1.5;
 
 /** Small seeded generator (mulberry32), so that a sequence of random draws can be repeated. */
 function generator(seed) {
@@ -20,8 +24,9 @@ function generator(seed) {
 class WalkView {
   constructor(host) {
     this.listeners = new AbortController();
-    this.history = [];
     this.rows = [];
+    this.used = 0;
+    this.temperature = 1;
     this.normal = generator(20240607);
     this.follow = framed(() => this.paint());
     this.tell = settled(() => this.send(), TELL_MS);
@@ -30,16 +35,21 @@ class WalkView {
     const { signal } = this.listeners;
     window.addEventListener("keydown", (event) => this.key(event), { signal, capture: true });
     window.addEventListener("pointerup", () => { if (this.gesture) { this.gesture = false; this.refill(); } }, { signal });
+    // Whatever is clicked outside may ask Python for the code: it must know the latest.
+    window.addEventListener("pointerdown", (event) => { if (this.z && !this.root.contains(event.target)) { this.stop(); this.send(); } }, { signal, capture: true });
   }
 
   buildDom(host) {
     const button = (text, key, run, label) => el("button", { type: "button", class: "lx-button", "aria-label": label, "aria-keyshortcuts": key, title: `${label} (${key})`, on: { click: run } }, el("span", { text }), el("kbd", { text: key }));
     this.canvas = el("canvas", { class: "lx-picture", "data-testid": "decoded-image", role: "img", "aria-label": "Picture of the current code", width: 1, height: 1 });
-    this.undoButton = button("Undo", "Z", () => this.undo(), "Undo the last move");
-    this.undoButton.disabled = true;
+    this.frame = el("div", { class: "lx-frame" }, this.canvas);
+    this.trust = new WalkTrust(this.frame);
+    this.undoButton = button("Undo", "Z", () => this.back("undo"), "Undo the last move");
+    this.redoButton = button("Redo", "Y", () => this.back("redo"), "Redo the move");
+    this.playButton = button("Play", "Space", () => this.togglePlay(), "Play along the last slider");
     this.speed = el("span", { class: "lx-ms lx-number" });
-    const buttons = el("div", { class: "lx-buttons" }, button("Random", "R", () => this.random(), "Random code"), button("Mean", "M", () => this.jump(this.data.mean), "Mean code"), button("Reset", "0", () => this.jump(this.data.z), "Back to the code this walk started from"), this.undoButton);
-    this.panel = el("aside", { class: "lx-panel lx-sticky" }, el("div", { class: "lx-frame" }, this.canvas), el("div", { class: "lx-words" }, buttons, el("div", { class: "lx-foot" }, this.speed)));
+    const buttons = el("div", { class: "lx-buttons" }, button("Random", "R", () => this.random(), "Random code"), button("Mean", "M", () => this.jump(this.data.mean), "Mean code"), button("Reset", "0", () => this.jump(this.data.start), "Back to the code this walk started from"), this.undoButton, this.redoButton, this.playButton);
+    this.panel = el("aside", { class: "lx-panel lx-sticky" }, this.frame, el("div", { class: "lx-words" }, this.trust.root, buttons, this.buildTemperature(), el("div", { class: "lx-foot" }, this.speed)));
     this.list = el("div", { class: "lx-sliders" });
     this.dead = el("div", { class: "lx-sliders" });
     this.deadTitle = el("summary");
@@ -49,37 +59,53 @@ class WalkView {
     host.append(this.root);
   }
 
+  buildTemperature() {
+    const shown = el("output", { class: "lx-number", text: "1.00" });
+    const input = el("input", { type: "range", class: "lx-range", min: 0, max: MAX_TEMPERATURE, step: 0.05, value: 1, "data-testid": "temperature", "aria-label": "Temperature of random codes" });
+    const fill = () => {
+      this.temperature = Number(input.value);
+      shown.textContent = this.temperature.toFixed(2);
+      input.style.setProperty("--lx-fill", `${100 * this.temperature / MAX_TEMPERATURE}%`);
+    };
+    input.addEventListener("input", fill);
+    fill();
+    return el("label", { class: "lx-temperature", title: "How far random codes spread: 0 is the mean, 1 as far as the real codes" }, el("span", { text: "Temperature" }), input, shown);
+  }
+
   // ---- data ---------------------------------------------------------------------------------------
   update(args) {
     this.args = args;
     this.data = args.data;
-    const { model, dims, n_live } = this.data;
-    const built = JSON.stringify([model, dims, n_live]);
+    const { model, rows, n_live } = this.data;
+    const built = JSON.stringify([model, rows.map((row) => ({ ...row, name: "" })), n_live]);
     if (built !== this.built) {
       this.built = built;
       this.load().catch((error) => this.fail(error));
-    } else if (this.decoder) this.take();
+    } else if (this.z) {
+      rows.forEach(({ name }, i) => { if (this.rows[i].name !== name && !this.rows[i].editing) this.rows[i].setName(name); });
+      this.take();
+    }
   }
 
   async load() {
     const mine = this.built;
+    this.stop();
     this.notice.hidden = false;
     this.root.removeAttribute("data-ready");
-    const decoder = await decoderFor(this.data.model);
+    const [decoder] = await Promise.all([decoderFor(this.data.model), this.trust.load(this.data)]);
     if (mine !== this.built) return;
     this.decoder = decoder;
     styleForSize(this.canvas, decoder.shape);
-    const { dims, n_live } = this.data;
-    const most = Math.max(...dims.map((dim) => dim.kl), 1e-9);
-    this.rows = dims.map((dim, i) => this.buildRow(dim, i, most));
+    const { rows, n_live, folded, model } = this.data;
+    this.rows = rows.map((along, i) => this.buildRow(along, i));
+    this.used = 0;
     this.list.replaceChildren(...this.rows.slice(0, n_live).map((row) => row.root));
     this.dead.replaceChildren(...this.rows.slice(n_live).map((row) => row.root));
-    const n_dead = dims.length - n_live;
-    this.details.hidden = n_dead === 0;
-    this.deadTitle.textContent = `${count(n_dead)} ${n_dead === 1 ? "dimension" : "dimensions"} the model does not use`;
+    this.details.hidden = rows.length === n_live;
+    this.deadTitle.textContent = folded;
     this.notice.hidden = true;
-    if (this.modelKey !== this.data.model.key) { this.version = undefined; this.z = null; this.history = []; }
-    this.modelKey = this.data.model.key;
+    if (this.modelKey !== model.key) { this.version = undefined; this.z = null; this.history = new WalkHistory(model.key); }
+    this.modelKey = model.key;
     this.take();
     this.show();
     this.root.dataset.ready = "true";
@@ -95,58 +121,57 @@ class WalkView {
   /** Python's code counts only when its version changed; otherwise a rerun leaves the sliders alone. */
   take() {
     if (this.z && this.data.z_version === this.version) return;
-    const first = !this.z;
+    if (this.z) this.history.remember(this.z);
     this.version = this.data.z_version;
-    if (!first) this.remember();
     this.z = Float64Array.from(this.data.z, snap3);
+    this.told = JSON.stringify(Array.from(this.z));
     this.show();
   }
 
-  buildRow(dim, i, most) {
-    const name = dim.name ?? `dim ${dim.dim}`;
-    const value = el("output", { class: "lx-value lx-number" });
-    const input = el("input", { type: "range", class: "lx-range", "data-testid": `latent-slider-${i}`, min: dim.low, max: dim.high, step: 0.01, "aria-label": `${name}, ${dim.kl.toFixed(2)} nats` });
-    input.addEventListener("input", () => this.slide(i, Number(input.value)));
-    input.addEventListener("change", () => { this.gesture = false; this.keyRow = null; this.tell(); this.refill(); });
-    input.addEventListener("pointerdown", () => { this.remember(); this.gesture = true; });
-    const thumbs = Array.from({ length: N_THUMBS }, (_, j) => {
-      const at = snap3(dim.low + (dim.high - dim.low) * j / (N_THUMBS - 1));
-      const canvas = el("canvas", { width: 1, height: 1 });
-      styleForSize(canvas, this.decoder.shape);
-      return { at, canvas, button: el("button", { type: "button", class: "lx-thumb-button", tabindex: "-1", title: `${name} = ${signed(at)}`, "aria-label": `Set ${name} to ${signed(at)}`, on: { click: () => this.setOne(i, at) } }, canvas) };
+  buildRow(along, i) {
+    return new WalkRow(along, i, this.decoder.shape, {
+      slide: (value) => this.slide(i, value),
+      settled: () => { this.gesture = false; this.held = null; this.tell(); this.refill(); },
+      pressed: () => { this.hold(i); this.gesture = true; },
+      focused: () => { this.used = i; },
+      pick: (value) => { this.used = i; this.jump(codeAlong(along, this.z, value)); },
+      rename: (name) => this.args.setTriggerValue("rename", { id: along.id, name }),
     });
-    const kl = el("span", { class: "lx-kl", title: `${dim.kl.toFixed(3)} nats of information` }, el("span", { class: "lx-kl-bar" }, el("i", { style: `width: ${Math.max(2, 100 * dim.kl / most)}%` })), el("span", { class: "lx-number", text: `${dim.kl.toFixed(2)} nats` }));
-    const root = el("div", { class: "lx-slider" }, el("div", { class: "lx-slider-head" }, el("span", { class: "lx-slider-name", text: name }), kl, value), input, el("div", { class: "lx-strip" }, ...thumbs.map((thumb) => thumb.button)));
-    return { dim, root, input, value, thumbs, low: dim.low, high: dim.high };
   }
 
   // ---- moves --------------------------------------------------------------------------------------
-  remember() {
-    const last = this.history.at(-1);
-    if (last && last.every((v, q) => v === this.z[q])) return;
-    this.history.push(this.z.slice());
-    if (this.history.length > 100) this.history.shift();
-    this.undoButton.disabled = false;
+  /** A run of moves of one slider starts: one step to undo, all measured from the same code. */
+  hold(i) {
+    this.stop();
+    this.used = i;
+    this.history.remember(this.z);
+    this.held = { i, z: this.z.slice() };
+    this.showHistory();
   }
 
   slide(i, value) {
-    if (!this.gesture && this.keyRow !== i) { this.remember(); this.keyRow = i; }  // first of a run of key presses
-    this.z[this.rows[i].dim.dim] = snap3(value);
-    this.showRow(this.rows[i]);
-    this.stopStrips();
-    this.follow();
+    if (this.held?.i !== i) this.hold(i);
+    this.place(value);
     this.tell();
     this.refill();
   }
 
-  setOne(i, value) {
-    const z = this.z.slice();
-    z[this.rows[i].dim.dim] = value;
-    this.jump(z);
+  place(value) {
+    this.z = codeAlong(this.rows[this.held.i].along, this.held.z, value);
+    this.rows.forEach((row, i) => row.show(this.z, i === this.held.i && !this.playing));
+    this.stopStrips();
+    this.follow();
+  }
+
+  nudge(steps) {
+    const { along } = this.rows[this.used];
+    this.slide(this.used, coordinate(along, this.z) + steps * (along.high - along.low) / 100);
+    this.held = { i: this.used, z: this.z.slice() };
   }
 
   jump(z, keep = true) {
-    if (keep) this.remember();
+    this.stop();
+    if (keep) this.history.remember(this.z);
     this.z = Float64Array.from(z, snap3);
     this.show();
     this.tell();
@@ -154,21 +179,61 @@ class WalkView {
 
   random() {
     const { mean, std } = this.data.random;
-    this.jump(mean.map((m, q) => m + std[q] * this.normal()));
+    this.jump(mean.map((m, q) => m + this.temperature * std[q] * this.normal()));
   }
 
-  undo() {
-    let before = this.history.pop();
-    while (before && before.every((v, q) => v === this.z[q])) before = this.history.pop();
-    this.undoButton.disabled = this.history.length === 0;
-    if (before) this.jump(before, false);
+  back(way) {
+    this.stop();
+    const z = this.history[way](this.z);
+    if (z) this.jump(z, false);
+    this.showHistory();
+  }
+
+  showHistory() {
+    this.undoButton.disabled = !this.history.canUndo;
+    this.redoButton.disabled = !this.history.canRedo;
+  }
+
+  // ---- play ---------------------------------------------------------------------------------------
+  togglePlay() {
+    if (this.playing) { this.stop(); return; }
+    const { low, high } = this.rows[this.used].along;
+    this.hold(this.used);
+    const share = Math.min(1, Math.max(0, (coordinate(this.rows[this.used].along, this.z) - low) / (high - low)));
+    const begin = performance.now() - 500 * PLAY_SECONDS * share;
+    const step = (now) => {
+      if (!this.playing) return;
+      const phase = Math.max(0, now - begin) / (500 * PLAY_SECONDS) % 2;
+      this.place(low + (high - low) * Math.max(0, phase > 1 ? 2 - phase : phase));
+      this.playing = requestAnimationFrame(step);
+    };
+    this.playing = requestAnimationFrame(step);
+    this.showPlay();
+  }
+
+  stop() {
+    if (!this.playing) return;
+    cancelAnimationFrame(this.playing);
+    this.playing = this.held = null;
+    this.showPlay();
+    this.tell();
+    this.refill();
+  }
+
+  showPlay() {
+    this.root.toggleAttribute("data-playing", Boolean(this.playing));
+    this.playButton.firstChild.textContent = this.playing ? "Stop" : "Play";
+    this.playButton.setAttribute("aria-pressed", String(Boolean(this.playing)));
   }
 
   key(event) {
-    const target = event.target;
+    const { target } = event, name = event.key.toLowerCase();
     if (!this.z || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (target.isContentEditable || target.matches?.("input:not(.lx-range), textarea, select")) return;
-    const run = { r: () => this.random(), m: () => this.jump(this.data.mean), 0: () => this.jump(this.data.z), z: () => this.undo() }[event.key.toLowerCase()];
+    const isFree = target === document.body || this.root.contains(target), isPressable = target.matches?.("button, a, summary, input[type=checkbox]");
+    const arrow = !target.matches?.("input") && isFree && { arrowleft: -1, arrowright: 1 }[name];
+    const run = { r: () => this.random(), m: () => this.jump(this.data.mean), 0: () => this.jump(this.data.start), z: () => this.back("undo"), y: () => this.back("redo") }[name]
+      ?? (arrow ? () => this.nudge(arrow) : null) ?? (name === " " && isFree && !isPressable ? () => this.togglePlay() : null);
     if (!run) return;
     event.preventDefault();
     event.stopImmediatePropagation();  // R alone would rerun the whole app in Streamlit
@@ -184,25 +249,17 @@ class WalkView {
 
   // ---- pictures -----------------------------------------------------------------------------------
   show() {
-    this.keyRow = null;
+    this.held = null;
     this.stopStrips();
-    this.rows.forEach((row) => this.showRow(row));
+    this.rows.forEach((row) => row.show(this.z));
+    this.showHistory();
     this.follow();
     this.refill();
   }
 
-  /** A code beyond the slider's range widens the range; the browser would silently clamp it. */
-  showRow({ dim, input, value, low, high }) {
-    const v = this.z[dim.dim];
-    input.min = Math.min(low, Math.floor(100 * v) / 100);
-    input.max = Math.max(high, Math.ceil(100 * v) / 100);
-    if (Math.abs(Number(input.value) - v) > 0.0051) input.value = v;
-    value.textContent = signed(v);
-    input.style.setProperty("--lx-fill", `${100 * (v - input.min) / (input.max - input.min)}%`);
-  }
-
   paint() {
     const ms = this.decoder.paint(this.canvas, this.z);
+    this.trust.follow(this.z);
     const now = performance.now();
     if (now - (this.lastPaint ?? 0) < 250) this.fps = 0.85 * (this.fps || 30) + 0.15 * 1000 / (now - this.lastPaint);
     this.lastPaint = now;
@@ -216,7 +273,7 @@ class WalkView {
 
   /** Repaints the filmstrips in slices, so that a new drag is never kept waiting for them. */
   startStrips() {
-    if (!this.decoder || !this.z || this.gesture) return;
+    if (!this.decoder || !this.z || this.gesture || this.playing) return;
     const job = (this.job = {});
     const z = this.z.slice();
     const rows = this.details.open ? this.rows : this.rows.slice(0, this.data.n_live);
@@ -228,11 +285,7 @@ class WalkView {
       const start = performance.now();
       while (job === this.job && todo.length && performance.now() - start < SLICE_MS) {
         const { row, thumb } = todo.shift();
-        const code = z.slice();
-        code[row.dim.dim] = thumb.at;
-        this.decoder.paint(thumb.canvas, code);
-        const step = (row.high - row.low) / (N_THUMBS - 1);
-        thumb.button.classList.toggle("lx-here", Math.abs(z[row.dim.dim] - thumb.at) <= step / 2);
+        row.paintThumb(thumb, z, this.decoder);
       }
       if (job === this.job && todo.length) idle(slice, { timeout: 200 });
     };
@@ -241,10 +294,9 @@ class WalkView {
 
   destroy() {
     this.listeners.abort();
+    this.stop();
     this.stopStrips();
-    this.follow.cancel();
-    this.tell.cancel();
-    this.refill.cancel();
+    for (const late of [this.follow, this.tell, this.refill, this.trust.later]) late.cancel();
     this.root.remove();
   }
 }

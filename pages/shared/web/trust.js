@@ -1,0 +1,40 @@
+// How far a decoded picture can be trusted: distance to the real codes and radius, against the limits that
+// Python learnt from held-out codes (vae_core/latent/trust.py). The cycle error needs the encoder: Python adds it.
+const LEVELS = [
+  { level: 3, words: "on the data" },
+  { level: 2, words: "between the data" },
+  { level: 1, words: "off the manifold" },
+];
+
+/** Distance to the nearest real code over the dimensions in use. */
+export function distanceToCodes(codes, d, z, used) {
+  const n_used = used.length;
+  let best = Infinity;
+  for (let i = 0; i < codes.length; i += d) {
+    let sum = 0;
+    for (let k = 0; k < n_used && sum < best; k++) {
+      const difference = codes[i + used[k]] - z[used[k]];
+      sum += difference * difference;
+    }
+    if (sum < best) best = sum;
+  }
+  return Math.sqrt(best);
+}
+
+/** Diagonal Mahalanobis distance from the centre of the codes over the root of the dimensions in use. */
+function radiusOf({ centre, spread, used }, z) {
+  let sum = 0;
+  for (const q of used) sum += ((z[q] - centre[q]) / (spread[q] || 1)) ** 2;
+  return Math.sqrt(sum / used.length);
+}
+
+/** {level, words, ratio, text} of a code; null where too few codes say how far is far. */
+export function readTrust(trust, { codes, d }, z) {
+  if (!trust) return null;
+  const ratio = distanceToCodes(codes, d, z, trust.used) / (trust.typical_distance || 1), radius = radiusOf(trust, z);
+  const found = { distance: ratio, radius };
+  const worst = Math.max(...Object.entries(found).map(([name, value]) => (value > trust.limits[name][0]) + (value > trust.limits[name][1])));
+  const text = `The nearest real code is ${ratio.toFixed(2)} typical distances away (usual up to ${trust.limits.distance[0].toFixed(2)}); `
+    + `the code lies at ${radius.toFixed(2)} of the usual radius (usual up to ${trust.limits.radius[0].toFixed(2)}).`;
+  return { ...LEVELS[worst], ratio, radius, text };
+}

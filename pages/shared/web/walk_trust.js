@@ -1,0 +1,48 @@
+// The trust reading below a picture that moves: read at most once per frame, less often where it takes long.
+import { array, el, settled } from "./common.js";
+import { readTrust } from "./trust.js";
+
+const SLOW_MS = 3;
+const PAUSE_MS = 120;
+
+export class WalkTrust {
+  constructor(frame) {
+    this.frame = frame;
+    this.words = el("span", { class: "lx-trust-words" });
+    this.ratio = el("span", { class: "lx-trust-ratio lx-number" });
+    this.root = el("div", { class: "lx-trust", "data-level": "0", "data-testid": "trust", hidden: "" },
+      el("span", { class: "lx-meter", "aria-hidden": "true" }, el("i"), el("i"), el("i")), this.words, this.ratio);
+    this.later = settled(() => this.read(), PAUSE_MS);
+    this.cost = this.last = 0;
+  }
+
+  async load({ trust, points }) {
+    const codes = trust ? await array(points.codes, "f32") : null;
+    this.trust = trust;
+    this.space = codes && { codes, d: points.d };
+  }
+
+  of(z) {
+    return this.space ? readTrust(this.trust, this.space, z) : null;
+  }
+
+  follow(z) {
+    this.z = z;
+    if (this.cost < SLOW_MS || performance.now() - this.last > PAUSE_MS) this.read();
+    else this.later();
+  }
+
+  read() {
+    if (!this.z) return;
+    const start = performance.now(), found = this.of(this.z);
+    this.last = performance.now();
+    this.cost = 0.7 * this.cost + 0.3 * (this.last - start);
+    this.root.hidden = !found;
+    this.frame.classList.toggle("lx-unsupported", found?.level === 1);
+    if (!found) return;
+    this.root.dataset.level = found.level;
+    this.root.title = found.text;
+    this.words.textContent = found.words;
+    this.ratio.textContent = `${found.ratio.toFixed(1)}\u00d7 typical distance`;
+  }
+}

@@ -1,0 +1,156 @@
+"""Regions, groups, vectors, rankings: what one does with many points of the map at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.driving import (
+    click_map,
+    eventually,
+    map_of,
+    places_on,
+    query,
+    says,
+    wait_for_query,
+    wait_painted,
+)
+from vae_core.checkpoint import load_checkpoint
+from vae_core.examine import snap
+from vae_core.latent.trust import calibrate_trust, trust_of
+
+FACES = "/explore?model=faces-tiny"
+
+
+def draw(page: Page, *, tool: str, left: float, top: float, right: float, bottom: float) -> int:
+    """Draw a box, or a lasso along the same border, by shares of the map; the rows inside."""
+    chart = map_of(page)
+    page.get_by_test_id(f"tool-{tool}").click()
+    box = chart.bounding_box()
+    assert box is not None
+    x = [box["x"] + share * box["width"] for share in (left, right)]
+    y = [box["y"] + share * box["height"] for share in (top, bottom)]
+    page.mouse.move(x[0], y[0])
+    page.mouse.down()
+    for i, j in ((1, 0), (1, 1), (0, 1)) if tool == "lasso" else ((1, 1),):
+        page.mouse.move(x[i], y[j], steps=4)
+    page.mouse.up()
+    return int(chart.get_attribute("data-chosen") or 0)
+
+
+def inside(page: Page, **border: float) -> int:
+    """How many points lie within these shares of the map, counted from Plotly's own data."""
+    return int(
+        map_of(page).evaluate(
+            """(gd, { left, top, right, bottom }) => {
+              const { xaxis, yaxis } = gd._fullLayout;
+              let n = 0;
+              for (const { x, y } of gd.data) for (let i = 0; i < x.length; i++) {
+                const u = (x[i] - xaxis.range[0]) / (xaxis.range[1] - xaxis.range[0]);
+                const v = (yaxis.range[1] - y[i]) / (yaxis.range[1] - yaxis.range[0]);
+                if (u > left && u < right && v > top && v < bottom) n++;
+              }
+              return n;
+            }""",
+            border,
+        )
+    )
+
+
+@pytest.mark.parametrize("tool", ["lasso", "box"])
+def test_a_region_counts_the_points_within_it_and_says_what_they_are(
+    visit: Visit, tool: str
+) -> None:
+    page = visit(FACES)
+    border = {"left": 0.02, "top": 0.1, "right": 0.5, "bottom": 0.98}
+    expected = inside(page, **border)
+    assert draw(page, tool=tool, **border) == expected > 0
+    says(page, f"{expected} images, ")
+    says(page, "the average code, decoded")
+    says(page, "Along its own principal axes")
+
+
+def test_a_click_without_a_line_takes_the_region_away(visit: Visit) -> None:
+    page = visit(FACES)
+    assert draw(page, tool="box", left=0.02, top=0.1, right=0.98, bottom=0.98) > 0
+    says(page, "of those on the map")
+    click_map(page, (30, 200))
+    says(page, "No region is chosen.")
+    assert map_of(page).get_attribute("data-chosen") == "0"
+
+
+def test_two_groups_make_a_vector_that_becomes_a_map(visit: Visit) -> None:
+    page = visit(FACES)
+    for left, right in ((0.02, 0.45), (0.55, 0.98)):
+        n = draw(page, tool="box", left=left, top=0.12, right=right, bottom=0.98)
+        says(page, f"{n} images, ")
+        page.wait_for_timeout(1_000)  # the form below may still be that of the last region
+        page.get_by_label("Name", exact=True).fill(f"from {left}")
+        page.get_by_role("button", name="Keep as a group").click()
+        says(page, f"Kept 'from {left}'")
+    page.get_by_role("radio", name="Groups and vectors").click()
+    says(page, "effect size d")
+    page.get_by_role("button", name="Keep this vector").click()
+    says(page, "Kept. It is a slider")
+    page.wait_for_timeout(2_000)  # the page runs anew, which would close an open menu
+    page.get_by_label("Map", exact=True).click()
+    page.keyboard.press("ArrowDown")
+    page.get_by_role("option", name=re.compile("^vector ")).click()
+    expect(page.locator(".lx-axis-x")).to_contain_text("from 0.02")
+
+
+def test_a_few_points_in_view_become_pictures(visit: Visit) -> None:
+    page = visit(FACES)
+    expect(page.get_by_test_id("picture-count")).to_contain_text("as the model rebuilds them")
+    assert page.get_by_test_id("pictures").evaluate(
+        "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v !== 0)"
+    )
+    page.get_by_test_id("tool-pictures").click()
+    expect(page.get_by_test_id("picture-count")).to_have_text("")
+
+
+def test_the_worst_image_can_be_shown_on_the_map(visit: Visit) -> None:
+    page = visit(FACES)
+    page.get_by_role("radio", name="Worst and best").click()
+    says(page, "24 of ")
+    worst = page.get_by_role("radiogroup", name=re.compile("^Why")).get_by_role("radio").first
+    number = worst.inner_text()
+    worst.click()
+    page.get_by_role("button", name="Show it on the map").click()
+    expect(page.locator(".lx-caption")).to_contain_text(f"#{number}")
+
+
+def test_an_image_is_found_by_its_number(visit: Visit, tiny_checkpoints: Path) -> None:
+    ids = load_checkpoint(tiny_checkpoints / "faces-tiny").codes.ids
+    page = visit(FACES)
+    wait_painted(page)
+    field = page.get_by_label("Find image")
+    field.fill(str(ids[-1]))
+    field.press("Enter")
+    expect(page.locator(".lx-caption")).to_contain_text(f"#{ids[-1]}")
+    assert wait_for_query(page, "point") == str(len(ids) - 1)
+    field.fill("no such")
+    field.press("Enter")
+    says(page, "No image 'no such' is on this map")
+
+
+def test_the_badge_says_what_python_says(visit: Visit, tiny_checkpoints: Path) -> None:
+    checkpoint = load_checkpoint(tiny_checkpoints / "faces-tiny")
+    codes = checkpoint.codes
+    scale = calibrate_trust(
+        codes.mean, log_std=codes.log_std, held_out=codes.held_out, max_held_out=1_000
+    )
+    page = visit(f"{FACES}&map=pca")
+    click_map(page, places_on(page).empty)
+    wait_for_query(page, "at")
+    place = np.array([[float(v) for v in query(page)["at"].split(",")]], np.float32)
+    z = snap(checkpoint.maps["pca"].inverse(place))
+    expected = trust_of(scale, z)
+    badge = page.get_by_test_id("trust")
+    eventually(lambda: str(expected.verdict[0]).split()[0] in badge.inner_text(), what=expected)
+    assert f"{expected.distance[0]:.1f}×" in badge.inner_text()
