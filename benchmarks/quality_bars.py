@@ -136,8 +136,9 @@ def one_vs_rest(args: argparse.Namespace) -> list[Row]:
     for digit in range(10):
         own = images.take(np.flatnonzero((images.labels == digit) & (images.split != 2)))
         config = TrainConfig(
-            preset="mlp", n_latent=16, epochs=args.epochs or 40, likelihood="bernoulli-continuous"
-        )
+            preset="mlp", n_latent=16, epochs=args.epochs or 40, learning_rate=3e-3,
+            likelihood="bernoulli-continuous",
+        )  # fmt: skip
         model = _quick(own, config)
         test = images.subset("test")
         assert test.labels is not None
@@ -157,7 +158,7 @@ def denoise(args: argparse.Namespace) -> list[Row]:
     images = load_images("mnist")
     config = TrainConfig(
         objective="denoising-ae", objective_options={"noise": "gaussian", "amount": 0.5},
-        n_latent=64, epochs=args.epochs or 4, learning_rate=4e-3,
+        preset="fast", n_latent=64, epochs=args.epochs or 4, learning_rate=4e-3,
         likelihood="bernoulli-continuous",
     )  # fmt: skip
     model = _quick(images, config)

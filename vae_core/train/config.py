@@ -29,7 +29,7 @@ class TrainConfig:
     epochs: int = _help(20, "passes over the training images")
     minutes: float | None = _help(None, "stop after this many minutes instead of after epochs")
     batch_size: int = _help(0, "images per step; 0 = 128, fewer for small sets")
-    learning_rate: float = _help(3e-3, "peak of the one-cycle schedule")
+    learning_rate: float = _help(5e-3, "peak of the one-cycle schedule")
     weight_decay: float = _help(1e-4, "decoupled weight decay of AdamW")
     ema_decay: float = _help(0.0, "keep a moving average of the weights with this decay; 0 = off")
     patience_epochs: int = _help(
@@ -73,7 +73,7 @@ class TrainConfig:
         if not 0 < self.learning_rate < 1:
             raise ConfigError(
                 f"--learning-rate {self.learning_rate:g} came, expected a number between "
-                "0 and 1; 0.003 suits most images."
+                "0 and 1; 0.005 suits most images."
             )
 
     def batch_for(self, n_images: int) -> int:

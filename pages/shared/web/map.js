@@ -132,7 +132,7 @@ class MapView {
     if (this.modelKey !== model.key || this.codesUrl !== points.codes) { this.selected = null; this.lastSelect = undefined; }
     else if (this.projectionId !== projection.id && this.selected) this.reproject();
     if (this.projectionId !== projection.id) this.lasso.clear();
-    this.lastView = "";
+    this.pictures.forget();
     this.modelKey = model.key;
     this.codesUrl = points.codes;
     this.projectionId = projection.id;
@@ -270,7 +270,7 @@ class MapView {
 
   updateTrust() {
     const { shown, space } = this;
-    this.panel.showTrust(readTrust(this.args.data.trust, space, shown.z));
+    this.panel.trust.show(readTrust(this.args.data.trust, space, shown.z));
   }
 
   moved(event) {
@@ -330,19 +330,16 @@ class MapView {
 
   placeOverlay() {
     if (!this.ready || !this.gd.isConnected) return;
-    const { view } = this.chart, shape = [view.x0, view.x1, view.y0, view.y1, view.width, view.height].join();
+    const { view } = this.chart;
     this.overlay.place(view, this.selected);
     this.lasso.draw(view, this.space.xy);
-    if (shape === this.lastView) return;
-    this.lastView = shape;
     this.pictures.follow(view, this.space.xy);
   }
 
   destroy() {
     this.listeners.abort();
     this.observer.disconnect();
-    this.ready = false;
-    this.drawn = null;
+    this.ready = this.drawn = null;
     for (const late of [this.onMove, this.place, this.fit, this.send]) late.cancel();
     this.pictures.destroy();
     this.chart?.destroy();

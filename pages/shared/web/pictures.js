@@ -50,6 +50,9 @@ export class Pictures {
 
   /** The view moved: known pictures move along at once, missing ones follow when it rests. */
   follow(view, xy) {
+    const shape = [view.x0, view.x1, view.y0, view.y1, view.width, view.height].join();
+    if (shape === this.shape) return;
+    this.shape = shape;
     this.view = view;
     this.xy = xy;
     this.queues.points.stop();
@@ -57,6 +60,11 @@ export class Pictures {
     this.clear(this.back);
     this.drawPoints(this.inView(), false);
     this.fill();
+  }
+
+  /** Other points or another model: the next view is a new one, even if its frame is the same. */
+  forget() {
+    this.shape = "";
   }
 
   paint() {

@@ -1,9 +1,11 @@
 // How far a decoded picture can be trusted: distance to the real codes and radius, against the limits that
 // Python learnt from held-out codes (vae_core/latent/trust.py). The cycle error needs the encoder: Python adds it.
+import { el } from "./common.js";
+
 const LEVELS = [
-  { level: 3, words: "on the data" },
-  { level: 2, words: "between the data" },
-  { level: 1, words: "off the manifold" },
+  { level: 3, words: "on the data", hint: "Like a real picture's code." },
+  { level: 2, words: "between the data", hint: "Unusual: 1 real picture in 20 lies so." },
+  { level: 1, words: "off the manifold", hint: "The decoder guesses here: no real picture lies so." },
 ];
 
 /** Distance to the nearest real code over the dimensions in use. */
@@ -37,4 +39,26 @@ export function readTrust(trust, { codes, d }, z) {
   const text = `The nearest real code is ${ratio.toFixed(2)} typical distances away (usual up to ${trust.limits.distance[0].toFixed(2)}); `
     + `the code lies at ${radius.toFixed(2)} of the usual radius (usual up to ${trust.limits.radius[0].toFixed(2)}).`;
   return { ...LEVELS[worst], ratio, radius, text };
+}
+
+/** The verdict below a picture, its reasons on hover; greys the picture's frame where nothing supports it. */
+export class TrustBadge {
+  constructor(frame) {
+    this.frame = frame;
+    this.words = el("span", { class: "lx-trust-words" });
+    this.ratio = el("span", { class: "lx-trust-ratio lx-number" });
+    this.root = el("div", { class: "lx-trust", "data-level": "0", "data-testid": "trust", hidden: "" },
+      el("span", { class: "lx-meter", "aria-hidden": "true" }, el("i"), el("i"), el("i")), this.words, this.ratio);
+  }
+
+  /** What `readTrust` gave, or null to say nothing. */
+  show(found) {
+    this.root.hidden = !found;
+    this.frame.classList.toggle("lx-unsupported", found?.level === 1);
+    if (!found) return;
+    this.root.dataset.level = found.level;
+    this.root.title = `${found.hint} ${found.text}`;
+    this.words.textContent = found.words;
+    this.ratio.textContent = `${found.ratio.toFixed(1)}\u00d7 typical distance`;
+  }
 }

@@ -1,17 +1,14 @@
 // The trust reading below a picture that moves: read at most once per frame, less often where it takes long.
-import { array, el, settled } from "./common.js";
-import { readTrust } from "./trust.js";
+import { array, settled } from "./common.js";
+import { readTrust, TrustBadge } from "./trust.js";
 
 const SLOW_MS = 3;
 const PAUSE_MS = 120;
 
 export class WalkTrust {
   constructor(frame) {
-    this.frame = frame;
-    this.words = el("span", { class: "lx-trust-words" });
-    this.ratio = el("span", { class: "lx-trust-ratio lx-number" });
-    this.root = el("div", { class: "lx-trust", "data-level": "0", "data-testid": "trust", hidden: "" },
-      el("span", { class: "lx-meter", "aria-hidden": "true" }, el("i"), el("i"), el("i")), this.words, this.ratio);
+    this.badge = new TrustBadge(frame);
+    this.root = this.badge.root;
     this.later = settled(() => this.read(), PAUSE_MS);
     this.cost = this.last = 0;
   }
@@ -37,12 +34,6 @@ export class WalkTrust {
     const start = performance.now(), found = this.of(this.z);
     this.last = performance.now();
     this.cost = 0.7 * this.cost + 0.3 * (this.last - start);
-    this.root.hidden = !found;
-    this.frame.classList.toggle("lx-unsupported", found?.level === 1);
-    if (!found) return;
-    this.root.dataset.level = found.level;
-    this.root.title = found.text;
-    this.words.textContent = found.words;
-    this.ratio.textContent = `${found.ratio.toFixed(1)}\u00d7 typical distance`;
+    this.badge.show(found);
   }
 }
