@@ -126,7 +126,8 @@ def _bundle() -> tuple[str, bytes]:
     parts.append(
         f"const style = document.createElement('style'); style.textContent = {style};"
         "document.head.append(style);\n"
-        "export const VIEWS = { map: mountMap, walk: mountWalk, path: mountPath, warm: mountWarm };\n"
+        "export const VIEWS ="
+        " { map: mountMap, walk: mountWalk, path: mountPath, warm: mountWarm };\n"
         "export { Decoder };\n"
     )
     script = "\n".join(parts).encode()

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, figures, lenses, payload, prior, regions, shelf, show, state
+from pages.shared import cache, figures, lenses, payload, prior, regions, shelf, show, solid, state
 from pages.shared.components import latent_map, put_pick
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import nearest_codes, snap
@@ -19,7 +19,13 @@ from vae_core.latent.projection import Projection
 
 _MAP = "explore_map"
 _PICKED, _SECTION, _DRAWN = "explore_pick", "explore_section", "explore_drawn"
-_MAP_NAMES = {"umap": "UMAP", "pca": "PCA", "0,1": "latent plane", "dimensions": "two dimensions"}
+_MAP_NAMES = {
+    "umap": "UMAP",
+    "pca": "PCA",
+    solid.NAME: "three dimensions",
+    "0,1": "latent plane",
+    "dimensions": "two dimensions",
+}
 
 
 GROUPS = "groups"
@@ -45,7 +51,7 @@ def choose_view(checkpoint: Checkpoint) -> View:
     """The controls above the map; what they say goes into the URL."""
     asked, choices = state.url_at_start(), payload.projection_choices(checkpoint)
     vectors = {f"vector {v.name}": v for v in shelf.vectors(checkpoint.key)}
-    choices += list(vectors)
+    choices += [*vectors, solid.NAME]
     wanted = asked.get("map", "")
     pair = payload.parse_plane(wanted) if payload.is_projection(checkpoint, wanted) else None
     start = "dimensions" if pair and wanted not in choices else wanted
@@ -69,6 +75,9 @@ def choose_view(checkpoint: Checkpoint) -> View:
         format_func=lambda name: name.replace("_", " "),
         key=f"colour_{checkpoint.key}",
     )
+    if projection == solid.NAME:
+        state.put_in_url(map=projection, colour=colour)
+        return View(projection, colour)
     if projection in vectors:
         return View(projection, colour, vectors[projection])
     if projection == "dimensions":
@@ -137,6 +146,10 @@ def _choose_plane(checkpoint: Checkpoint, pair: tuple[int, int] | None, column: 
 @st.fragment
 def map_and_details(checkpoint: Checkpoint, view: View) -> None:
     """The map and, below it, what the chosen section says. Reruns alone on each click."""
+    if view.projection == solid.NAME:
+        known = payload.colour_choices(checkpoint)
+        solid.cloud(checkpoint, view.colour if view.colour in known else known[0])
+        return
     data = _map_data(checkpoint, view)
     goal = state.take_goal()
     if goal is not None:

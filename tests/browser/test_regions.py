@@ -154,3 +154,15 @@ def test_the_badge_says_what_python_says(visit: Visit, tiny_checkpoints: Path) -
     badge = page.get_by_test_id("trust")
     eventually(lambda: str(expected.verdict[0]).split()[0] in badge.inner_text(), what=expected)
     assert f"{expected.distance[0]:.1f}×" in badge.inner_text()
+
+
+def test_the_legend_hides_what_lies_outside_its_handles(visit: Visit) -> None:
+    page = visit(f"{FACES}&colour=reconstruction error")
+    everything = {"left": 0.02, "top": 0.12, "right": 0.98, "bottom": 0.98}
+    all_of_them = draw(page, tool="box", **everything)
+    handle = page.get_by_test_id("filter-low")
+    handle.evaluate("(end) => { end.value = (Number(end.min) + Number(end.max)) / 2; }")
+    handle.dispatch_event("change")
+    expect(page.get_by_test_id("point-count")).to_have_text(re.compile(r"^\d+ of 120 of 120"))
+    shown = int(page.get_by_test_id("point-count").inner_text().split()[0])
+    assert 0 < draw(page, tool="box", **everything) <= shown < all_of_them

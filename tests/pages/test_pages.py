@@ -242,3 +242,10 @@ def test_another_model_forgets_the_selection(open_app: OpenApp) -> None:
     assert_whole(app)
     assert app.query_params["model"] == "digits-2d"
     assert "point" not in app.query_params
+
+
+@pytest.mark.parametrize("colour", ["label", "reconstruction error", "ELBO", "split"])
+def test_three_dimensions_show_every_code(open_app: OpenApp, colour: str) -> None:
+    app = open_app("explore", model="faces-tiny", map="3-d", colour=colour)
+    assert_whole(app)
+    assert "All 120 codes; the three axes hold" in words(app)

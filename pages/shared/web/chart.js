@@ -54,7 +54,7 @@ export class Chart {
   async draw({ xy, colour, projection, backdrop, look }) {
     this.xy = xy;
     this.colour = colour;
-    this.highlighted = null;
+    this.highlighted = this.range = null;
     this.ranges = { x: padded(extent(xy, 0, 2)), y: padded(extent(xy, 1, 2)) };
     if (backdrop) {
       this.ranges.x = [Math.min(this.ranges.x[0], backdrop.x0), Math.max(this.ranges.x[1], backdrop.x1)];
@@ -171,6 +171,29 @@ export class Chart {
     return this.Plotly.Plots.resize(this.gd);
   }
 
+  /** Whether the legend lets this row through. */
+  isShown(row) {
+    const { colour, highlighted, range } = this;
+    if (highlighted !== null) return colour.values[row] === highlighted;
+    return !range || (colour.values[row] >= range[0] && colour.values[row] <= range[1]);
+  }
+
+  /** How many points the legend lets through. */
+  get n_shown() {
+    let n = 0;
+    for (let row = 0; row < this.xy.length / 2; row++) if (this.isShown(row)) n++;
+    return n;
+  }
+
+  /** Fades the points whose value lies outside [low, high]; null shows all. */
+  filter(range) {
+    this.range = range;
+    const full = this.opacity(), n = this.xy.length / 2;
+    const rows = Array.from({ length: this.n_drawn }, (_, i) => Math.floor(i * n / this.n_drawn));
+    const opacity = range ? rows.map((row) => (this.isShown(row) ? full : DIM * full)) : full;
+    this.Plotly.restyle(this.gd, { "marker.opacity": [opacity] });
+  }
+
   /** Shows one category and fades the others; the same one again, or null, shows all. */
   highlight(index) {
     this.highlighted = this.highlighted === index ? null : index;
@@ -180,14 +203,35 @@ export class Chart {
     return this.highlighted;
   }
 
-  legend() {
+  /** The legend's parts; `onFilter` is called whenever it lets other points through. */
+  legend(onFilter) {
     if (!this.colour) return [];
     const title = el("span", { class: "lx-legend-title", text: this.colour.label });
-    if (this.colour.kind === "continuous") {
-      const text = (value) => el("span", { class: "lx-number", text: Number(value.toPrecision(3)).toString() });
-      const bar = el("span", { class: "lx-colourbar", style: `background: linear-gradient(90deg, ${VIRIDIS.join(", ")})` });
-      return [title, text(this.limits[0]), bar, text(this.limits[1])];
-    }
+    return [title, ...(this.colour.kind === "continuous" ? this.scale(onFilter) : this.chips(onFilter))];
+  }
+
+  /** A colour bar between two handles that hide what lies outside them. */
+  scale(onFilter) {
+    const [low, high] = this.limits, text = (value) => Number(value.toPrecision(3)).toString();
+    const ends = [low, high].map((at, i) => el("input", {
+      type: "range", class: "lx-range lx-end", min: low, max: high, step: "any", value: at, "data-testid": `filter-${i ? "high" : "low"}`,
+      "aria-label": `Hide points ${i ? "above" : "below"} this ${this.colour.label}`,
+    }));
+    const numbers = [low, high].map((at) => el("span", { class: "lx-number", text: text(at) }));
+    const read = () => ends.map((end) => Number(end.value)).sort((a, b) => a - b);
+    const follow = () => read().forEach((at, i) => { numbers[i].textContent = text(at); });
+    const apply = () => {
+      const [a, b] = read();
+      // At its end a handle hides nothing: the bar's limits leave outliers out, the filter does not.
+      this.filter(a <= low && b >= high ? null : [a <= low ? -Infinity : a, b >= high ? Infinity : b]);
+      onFilter();
+    };
+    for (const end of ends) { end.addEventListener("input", follow); end.addEventListener("change", apply); }
+    const bar = el("span", { class: "lx-colourbar", style: `background: linear-gradient(90deg, ${VIRIDIS.join(", ")})` });
+    return [numbers[0], el("span", { class: "lx-scale" }, bar, ...ends), numbers[1]];
+  }
+
+  chips(onFilter) {
     const palette = colours(this.colour.names.length);
     const chips = this.colour.names.map((name, i) => {
       const swatch = el("span", { class: "lx-swatch", style: `background: ${palette[i]}` });
@@ -195,10 +239,11 @@ export class Chart {
       chip.addEventListener("click", () => {
         const on = this.highlight(i);
         chips.forEach((other, j) => other.setAttribute("aria-pressed", String(j === on)));
+        onFilter();
       });
       return chip;
     });
-    return [title, ...chips];
+    return chips;
   }
 
   destroy() {

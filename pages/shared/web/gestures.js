@@ -28,6 +28,12 @@ export class Pinch {
   }
 }
 
+/** Where a key's move begins: at the selection where it is in view, else in the middle. */
+export function startOf(at, view) {
+  const inside = at && at.x >= view.x0 && at.x <= view.x1 && at.y >= view.y0 && at.y <= view.y1;
+  return inside ? at : { x: (view.x0 + view.x1) / 2, y: (view.y0 + view.y1) / 2 };
+}
+
 /** What a key means on the map: {move: [x, y]} | {pick: true} | {zoom} | {reset} | {mode} | null. */
 export function keyAction(key, from, view) {
   if (ARROWS[key]) {

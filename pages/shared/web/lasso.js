@@ -32,9 +32,11 @@ export function bitsOf(rows, n) {
 }
 
 export class Lasso {
-  /** `toData(event)` gives {x, y} on the map; `onChosen(rows)` is told when a line is closed. */
-  constructor({ toData, onChosen }) {
+  /** `toData(event)` gives {x, y} on the map; `isShown(row)` whether the legend lets a point
+   * through; `onChosen(rows)` is told when a line is closed. */
+  constructor({ toData, isShown, onChosen }) {
     this.toData = toData;
+    this.isShown = isShown;
     this.onChosen = onChosen;
     this.canvas = el("canvas", { class: "lx-lasso", "data-testid": "lasso", "aria-hidden": "true" });
     this.rows = [];
@@ -71,7 +73,7 @@ export class Lasso {
   end(event, xy) {
     if (event.pointerId !== this.pointer) return;
     this.pointer = undefined;
-    this.rows = this.polygon.length > 2 ? rowsInside(xy, this.polygon) : [];
+    this.rows = this.polygon.length > 2 ? rowsInside(xy, this.polygon).filter(this.isShown) : [];
     if (!this.rows.length) this.polygon = null;
     this.onChosen(this.rows);
   }

@@ -1,7 +1,7 @@
 // The latent map: pick a point or any empty place, see its decoded picture in the same frame.
 import { array, count, decoderFor, el, framed, mount, plotly, settled, snap3, theme } from "./common.js";
 import { Chart } from "./chart.js";
-import { keyAction, Pinch } from "./gestures.js";
+import { keyAction, Pinch, startOf } from "./gestures.js";
 import { bitsOf, Lasso } from "./lasso.js";
 import { Names, selectKey } from "./names.js";
 import { Overlay } from "./overlay.js";
@@ -39,7 +39,7 @@ class MapView {
   buildDom(host) {
     this.gd = el("div", { class: "lx-plot", "data-testid": "latent-map", tabindex: "0", role: "application" });
     this.overlay = new Overlay();
-    this.lasso = new Lasso({ toData: (event) => this.toData(event), onChosen: (rows) => this.chooseRegion(rows) });
+    this.lasso = new Lasso({ toData: (event) => this.toData(event), isShown: (row) => this.chart.isShown(row), onChosen: (rows) => this.chooseRegion(rows) });
     this.pictures = new Pictures({
       codeOf: (row) => codeOf(this.space, row),
       codeAt: (x, y) => codeAt(this.args.data.projection.inverse, this.space, x, y),
@@ -82,7 +82,6 @@ class MapView {
     const { data } = args;
     this.tools.root.hidden = data.tools === false;
     this.root.style.setProperty("--lx-height", `${data.height ?? 620}px`);
-    this.counter.textContent = `${count(data.points.n)} of ${count(data.points.n_total)} points`;
     const [x, y] = data.projection.axis_labels ?? ["", ""];
     this.xTitle.textContent = x;
     this.yTitle.textContent = y;
@@ -123,8 +122,8 @@ class MapView {
     this.chart ??= new Chart(this.gd, Plotly);
     await this.chart.draw({ xy, colour: colour && { ...colour, values }, projection, backdrop: data.backdrop, look });
     if (mine !== this.drawn) return;
-    if (this.chart.n_drawn < points.n) this.counter.textContent += ` (${count(this.chart.n_drawn)} drawn: no WebGL)`;
-    this.legend.replaceChildren(...this.chart.legend());
+    this.tellCount();
+    this.legend.replaceChildren(...this.chart.legend(() => this.tellCount()));
     for (const name of ["plotly_relayouting", "plotly_relayout"]) {
       this.gd.removeAllListeners?.(name);
       this.gd.on(name, () => this.place());
@@ -142,6 +141,12 @@ class MapView {
     if (this.selected) this.show(this.selected);
     this.placeOverlay();
     this.gd.dataset.ready = "true";
+  }
+
+  /** What is shown of how many, always. */
+  tellCount() {
+    const { n, n_total } = this.args.data.points, { n_drawn, n_shown } = this.chart;
+    this.counter.textContent = `${n_shown < n ? `${count(n_shown)} of ` : ""}${count(n)} of ${count(n_total)} points${n_drawn < n ? ` (${count(n_drawn)} drawn: no WebGL)` : ""}`;
   }
 
   fail(error) {
@@ -186,7 +191,7 @@ class MapView {
 
   rowAt(event, radius = PICK_PX) {
     const { x, y, view } = this.toData(event);
-    return pointAt(this.space.xy, x, y, view.sx, view.sy, radius);
+    return pointAt(this.space.xy, x, y, view.sx, view.sy, radius, (row) => this.chart.isShown(row));
   }
 
   toData(event) {
@@ -315,10 +320,7 @@ class MapView {
 
   key(event) {
     if (!this.ready || event.ctrlKey || event.metaKey || event.altKey) return;
-    const view = this.chart.view, at = this.selected;
-    const inside = at && at.x >= view.x0 && at.x <= view.x1 && at.y >= view.y0 && at.y <= view.y1;
-    const from = inside ? at : { x: (view.x0 + view.x1) / 2, y: (view.y0 + view.y1) / 2 };
-    const act = keyAction(event.key, from, view);
+    const { view } = this.chart, from = startOf(this.selected, view), act = keyAction(event.key, from, view);
     if (!act) return;
     if (act.move) this.choose(this.placePick(...act.move), true);
     else if (act.pick) this.choose(this.pointPick(pointAt(this.space.xy, from.x, from.y, view.sx, view.sy, 1e9)), true);

@@ -3,14 +3,14 @@
 import { snap3 } from "./common.js";
 
 /** Row of the point nearest to (x, y) within `radius` pixels, or -1. sx, sy: pixels per unit. */
-export function pointAt(xy, x, y, sx, sy, radius) {
+export function pointAt(xy, x, y, sx, sy, radius, isShown = () => true) {
   let best = radius * radius, row = -1;
   for (let i = 0; i < xy.length; i += 2) {
     const dx = (xy[i] - x) * sx;
     if (dx > radius || dx < -radius) continue;
     const dy = (xy[i + 1] - y) * sy;
     const d = dx * dx + dy * dy;
-    if (d <= best) { best = d; row = i >> 1; }
+    if (d <= best && isShown(i >> 1)) { best = d; row = i >> 1; }
   }
   return row;
 }
