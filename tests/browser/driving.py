@@ -14,7 +14,7 @@ MAP = "[data-testid=latent-map]"
 PICTURE = "[data-testid=decoded-image]"
 
 # Pixel places on the map relative to its corner: the point with the most room around it, and the
-# spot farthest from every point.
+# spot farthest from every point; none below the tools in the left upper corner.
 _FIND_PLACES = """
 (gd) => {
   const { xaxis, yaxis } = gd._fullLayout, w = gd.clientWidth, h = gd.clientHeight;
@@ -25,11 +25,12 @@ _FIND_PLACES = """
   const distance = ([x, y], [a, b]) => Math.hypot(a - x, b - y);
   const room = (at, self) =>
     px.reduce((least, p, i) => (i === self ? least : Math.min(least, distance(at, p))), 1e9);
-  const inside = ([x, y]) => x > 20 && y > 20 && x < w - 20 && y < h - 20;
+  const free = (x, y) => x > 220 || y > 60;
+  const inside = ([x, y]) => x > 20 && y > 20 && x < w - 20 && y < h - 20 && free(x, y);
   const points = px.map((p, i) => [inside(p) ? room(p, i) : -1, p]).sort((a, b) => b[0] - a[0]);
   const spots = [];
   for (let x = 15; x < w - 15; x += 12) for (let y = 15; y < h - 15; y += 12)
-    spots.push([room([x, y], -1), [x, y]]);
+    if (free(x, y)) spots.push([room([x, y], -1), [x, y]]);
   spots.sort((a, b) => b[0] - a[0]);
   return { points: points.slice(0, 12).map((p) => p[1]), empty: spots[0][1] };
 }
