@@ -45,7 +45,7 @@ CONTENDERS: dict[str, tuple[Build, tuple[float, ...]]] = {
     "Adamax": (lambda p, lr: torch.optim.Adamax(p, lr), (3e-3, 6e-3, 1.2e-2)),
     "SGD, Nesterov 0.9": (
         lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9, nesterov=True, fused=True),
-        (0.3, 1.0, 3.0),
+        (0.1, 0.3, 0.9),
     ),
 }
 
