@@ -5,7 +5,7 @@ import { el } from "./common.js";
 const LEVELS = [
   { level: 3, words: "on the data", hint: "Like a real picture's code." },
   { level: 2, words: "between the data", hint: "Unusual: 1 real picture in 20 lies so." },
-  { level: 1, words: "off the manifold", hint: "The decoder guesses here: no real picture lies so." },
+  { level: 1, words: "off the manifold", hint: "The decoder guesses here: hardly any real picture lies so." },
 ];
 
 /** Distance to the nearest real code over the dimensions in use. */
