@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,9 @@ from vae_core.nets import architecture_for
 from vae_core.types import ImageSpec
 
 ROOT = Path(__file__).resolve().parent.parent
+
+Answer = Callable[..., dict[str, Any]]
+Refused = Callable[..., str]
 
 
 def shared_data() -> Path | None:
@@ -110,3 +115,13 @@ def save_small(
     card |= {"split": {"seed": 0}, "objective": {"name": "vae"}}
     save_checkpoint(folder, model, card=card, codes=codes, maps=maps)
     return folder
+
+
+def strict(text: str) -> dict[str, Any]:
+    """Parse JSON as other languages do: NaN and Infinity are no numbers."""
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    found: dict[str, Any] = json.loads(text, parse_constant=refuse)
+    return found

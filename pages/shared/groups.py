@@ -9,11 +9,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from pages.shared import shelf
 from vae_core.checkpoint import Checkpoint
 
 Rows = NDArray[np.int64]
 _GROUPS = "groups"
-MAX_NAME = 40
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ def kept(checkpoint: Checkpoint) -> list[Group]:
 def keep(checkpoint: Checkpoint, name: str, rows: Rows) -> Group:
     """Keep a group under a name of its own; a taken name gets a number."""
     taken = {group.name for group in kept(checkpoint)}
-    name = unused_name(name.strip()[:MAX_NAME] or "group", taken)
-    group = Group(name, rows)
+    group = Group(shelf.free_name(name or "group", taken), rows)
     kept(checkpoint).append(group)
     return group
 
@@ -42,13 +41,6 @@ def keep(checkpoint: Checkpoint, name: str, rows: Rows) -> Group:
 def drop(checkpoint: Checkpoint, name: str) -> None:
     """Forget the group of this name, if there is one."""
     st.session_state[_GROUPS][checkpoint.key] = [g for g in kept(checkpoint) if g.name != name]
-
-
-def unused_name(name: str, taken: set[str]) -> str:
-    """`name`, or with the smallest number that makes it unlike all `taken`."""
-    if name not in taken:
-        return name
-    return next(f"{name} {i}" for i in range(2, len(taken) + 3) if f"{name} {i}" not in taken)
 
 
 def membership(groups: Sequence[Group], n: int) -> NDArray[np.uint8]:

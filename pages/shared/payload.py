@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64encode
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -131,7 +132,8 @@ def colour_choices(checkpoint: Checkpoint) -> list[str]:
     return [*labels, *codes.factors, ERROR, *bound, *splits]
 
 
-def _categories(label: str, names: list[str], values: NDArray[Any]) -> dict[str, Any]:
+def categories_part(label: str, names: list[str], values: NDArray[Any]) -> dict[str, Any]:
+    """A colouring by up to 255 named kinds, of the model's or the visitor's own making."""
     url = _publish_array("colour", values, "|u1")
     return {"label": label, "kind": "categories", "names": names, "values": url}
 
@@ -141,44 +143,56 @@ def _continuous(label: str, values: NDArray[Any]) -> dict[str, Any]:
     return {"label": label, "kind": "continuous", "values": url}
 
 
-def colour_part(checkpoint: Checkpoint, name: str) -> dict[str, Any] | None:
-    """Colours of the points; None for a name that is not among the choices."""
+@dataclass(frozen=True)
+class Colouring:
+    """One value `[N]` per point: a number, or where there are `names` the number of its kind."""
+
+    label: str
+    values: NDArray[Any]
+    names: tuple[str, ...] | None = None
+
+
+def colouring_of(checkpoint: Checkpoint, name: str) -> Colouring | None:
+    """What points are coloured by; None for a name that is not among the choices."""
     codes = checkpoint.codes
     if name == ERROR:
-        return _continuous("√ squared error", np.sqrt(codes.squared_error))
+        return Colouring("√ squared error", np.sqrt(codes.squared_error))
     if name == KL:
-        return _continuous("KL (nats)", codes.kl_nats.sum(1))
+        return Colouring("KL (nats)", codes.kl_nats.sum(1))
     if name == ELBO:
-        return _continuous("ELBO (nats)", codes.elbo)
+        return Colouring("ELBO (nats)", codes.elbo)
     if name == SPLIT:
-        return _categories("split", ["train", "validation", "test"], codes.split)
+        return Colouring("split", codes.split, ("train", "validation", "test"))
     factor = codes.factors.get(name)
-    if factor is not None and factor.categories:
-        return _categories(_words(name), list(factor.categories), factor.values)
     if factor is not None:
-        return _continuous(_words(name), factor.values)
+        return Colouring(_words(name), factor.values, tuple(factor.categories) or None)
     if name == LABEL and codes.labels is not None:
-        return _label_part(checkpoint)
+        return _label_colouring(checkpoint)
     return None
 
 
-def _label_part(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Labels as categories; beyond 255 of them the rest share one colour."""
+def colour_part(checkpoint: Checkpoint, name: str) -> dict[str, Any] | None:
+    """A colouring in the form the map element takes; None as in `colouring_of`."""
+    found = colouring_of(checkpoint, name)
+    if found is None:
+        return None
+    if found.names is None:
+        return _continuous(found.label, found.values)
+    return categories_part(found.label, list(found.names), found.values)
+
+
+def _label_colouring(checkpoint: Checkpoint) -> Colouring:
+    """Labels as kinds; beyond 255 of them the rest share one colour."""
     codes = checkpoint.codes
     assert codes.labels is not None
     names = list(codes.label_names) or [str(i) for i in range(int(codes.labels.max()) + 1)]
     if len(names) > 255:
         names = [*names[:254], f"{len(names) - 254} more"]
-    return _categories("label", names, np.minimum(codes.labels, len(names) - 1))
+    return Colouring("label", np.minimum(codes.labels, len(names) - 1), tuple(names))
 
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def categories_part(label: str, names: list[str], values: NDArray[Any]) -> dict[str, Any]:
-    """A colouring by up to 255 named kinds that the visitor made, such as groups."""
-    return _categories(label, names, values)
 
 
 def trust_part(scale: TrustScale) -> dict[str, Any] | None:

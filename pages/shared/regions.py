@@ -101,7 +101,7 @@ def _keep(checkpoint: Checkpoint, found: Region) -> None:
     with st.form("keep_region", border=False):
         left, right = st.columns([3, 1], vertical_alignment="bottom")
         suggestion = found.labels[0].name if found.labels else "group"
-        name = left.text_input("Name", suggestion, max_chars=groups.MAX_NAME)
+        name = left.text_input("Name", suggestion, max_chars=shelf.MAX_NAME)
         if right.form_submit_button("Keep as a group", width="stretch"):
             group = groups.keep(checkpoint, name, found.rows)
             st.toast(f"Kept '{group.name}', {found.n:,} images. Two groups make a vector.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ class KeptVector:
 def keep(checkpoint_key: str, name: str, z: Floats) -> Kept:
     """Put a code on the shelf; a name that is taken gets a number."""
     shelf: list[Kept] = _shelf(_CODES, checkpoint_key)
-    made = Kept(_free_name(name or "code", [item.name for item in shelf]), np.array(z, np.float32))
+    made = Kept(free_name(name or "code", [item.name for item in shelf]), np.array(z, np.float32))
     shelf.append(made)
     return made
 
@@ -63,7 +64,7 @@ def keep_vector(
     shelf: list[KeptVector] = _shelf(_VECTORS, checkpoint_key)
     unit = np.array(vector / np.linalg.norm(vector), np.float32)
     taken = [item.name for item in shelf]
-    made = KeptVector(_free_name(name or "vector", taken), unit, float(scale), text)
+    made = KeptVector(free_name(name or "vector", taken), unit, float(scale), text)
     shelf.append(made)
     return made
 
@@ -93,10 +94,11 @@ def _rename(shelf: list[Any], name: str, new_name: str) -> None:
     others = [item.name for item in shelf if item.name != name]
     for place, item in enumerate(shelf):
         if item.name == name and new_name.strip():
-            shelf[place] = replace(item, name=_free_name(new_name, others))
+            shelf[place] = replace(item, name=free_name(new_name, others))
 
 
-def _free_name(name: str, taken: list[str]) -> str:
+def free_name(name: str, taken: Collection[str]) -> str:
+    """`name` in one line, with the smallest number from 2 that makes it unlike all `taken`."""
     name = " ".join(name.split())[:MAX_NAME] or "unnamed"
     found, number = name, 2
     while found in taken:

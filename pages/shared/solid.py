@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import lenses, payload
+from pages.shared import payload
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent.region import principal_axes
 
@@ -43,14 +43,16 @@ def cloud(checkpoint: Checkpoint, colour: str) -> None:
 
 
 def _traces(checkpoint: Checkpoint, xyz: NDArray[np.float32], colour: str) -> list[go.Scatter3d]:
-    kinds, names = kinds_of(checkpoint, colour)
-    if kinds is None:
-        values = values_of(checkpoint, colour)
-        marker = {"color": values, "colorscale": "Viridis", "colorbar": {"title": colour}}
-        return [_trace(xyz, colour, marker)]
+    found = payload.colouring_of(checkpoint, colour)
+    if found is None:
+        return [_trace(xyz, "codes", {"color": _PALETTE[0]})]
+    if found.names is None:
+        bar = {"title": found.label}
+        look = {"color": found.values, "colorscale": "Viridis", "colorbar": bar}
+        return [_trace(xyz, found.label, look)]
     return [
-        _trace(xyz[kinds == i], name, {"color": _PALETTE[i % len(_PALETTE)]})
-        for i, name in enumerate(names)
+        _trace(xyz[found.values == i], name, {"color": _PALETTE[i % len(_PALETTE)]})
+        for i, name in enumerate(found.names)
     ]
 
 
@@ -58,30 +60,3 @@ def _trace(xyz: NDArray[np.float32], name: str, marker: dict[str, Any]) -> go.Sc
     x, y, z = xyz.T
     look = {"size": 2.5, "opacity": 0.75} | marker
     return go.Scatter3d(x=x, y=y, z=z, mode="markers", name=name, marker=look, hoverinfo="name")
-
-
-def kinds_of(
-    checkpoint: Checkpoint, colour: str
-) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    """Number and names of the kinds a colouring has, or None where it is continuous."""
-    codes = checkpoint.codes
-    factor = codes.factors.get(colour)
-    if factor is not None and factor.categories:
-        return factor.values.astype(np.int64), tuple(factor.categories)
-    if colour == payload.LABEL and codes.labels is not None:
-        names = codes.label_names or tuple(map(str, range(int(codes.labels.max()) + 1)))
-        return codes.labels, tuple(names)
-    if colour == payload.SPLIT:
-        return codes.split.astype(np.int64), ("train", "validation", "test")
-    return None, ()
-
-
-def values_of(checkpoint: Checkpoint, colour: str) -> NDArray[np.float32]:
-    """The values a continuous colouring shows `[N]`."""
-    codes = checkpoint.codes
-    factor = codes.factors.get(colour)
-    if factor is not None:
-        return np.asarray(factor.values, np.float32)
-    if colour == payload.ELBO:
-        return codes.elbo
-    return lenses.measure_of(checkpoint, "KL" if colour == payload.KL else "reconstruction error")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pages.shared.groups import Group, membership, unused_name
+from pages.shared.groups import Group, membership
+from pages.shared.shelf import free_name
 
 
 def group(name: str, *rows: int) -> Group:
@@ -21,6 +22,6 @@ def test_without_groups_every_point_is_in_none() -> None:
 
 
 def test_a_taken_name_gets_the_smallest_free_number() -> None:
-    assert unused_name("smile", {"frown"}) == "smile"
-    assert unused_name("smile", {"smile"}) == "smile 2"
-    assert unused_name("smile", {"smile", "smile 2"}) == "smile 3"
+    assert free_name("smile", {"frown"}) == "smile"
+    assert free_name("smile", {"smile"}) == "smile 2"
+    assert free_name("smile", {"smile", "smile 2"}) == "smile 3"

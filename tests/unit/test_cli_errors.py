@@ -4,32 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.fixtures import quick_maps, stripes, write_pictures
+from tests.fixtures import Refused, quick_maps, stripes, write_pictures
 from vae_core.cli import main
-
-Refused = Callable[..., str]
-
-
-@pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
-    """Run a command that must fail with code 2 and an empty stdout; returns stderr's last line."""
-
-    def run(*argv: object) -> str:
-        capsys.readouterr()
-        assert main([*map(str, argv), "--json"]) == 2
-        out, err = capsys.readouterr()
-        assert out == ""
-        assert "Traceback" not in err
-        assert err.endswith(".\n")
-        return err.splitlines()[-1]
-
-    return run
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.fixtures import save_small, small_model, stripes
+from tests.fixtures import Answer, Refused, save_small, small_model, stripes
 from vae_core.checkpoint import Checkpoint, load_checkpoint
 from vae_core.cli import main
 from vae_core.data.folder import load_folder
 from vae_core.examine import decode, snap
 from vae_core.export import read_permalink, write_permalink
 from vae_core.latent.codes import encode_set
-
-Answer = Callable[..., dict[str, Any]]
-Refused = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
@@ -33,35 +29,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def checkpoint(folder: Path) -> Checkpoint:
     return load_checkpoint(folder)
-
-
-@pytest.fixture
-def answer(capsys: pytest.CaptureFixture[str]) -> Answer:
-    """Run a command with --json and return its one object, alone on one line of stdout."""
-
-    def run(*argv: object) -> dict[str, Any]:
-        capsys.readouterr()
-        assert main([*map(str, argv), "--json"]) == 0
-        out = capsys.readouterr().out
-        assert out.count("\n") == 1
-        found: dict[str, Any] = json.loads(out)
-        return found
-
-    return run
-
-
-@pytest.fixture
-def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
-    """Run a command that must fail with code 2 and an empty stdout; returns stderr's last line."""
-
-    def run(*argv: object) -> str:
-        capsys.readouterr()
-        assert main([*map(str, argv), "--json"]) == 2
-        out, err = capsys.readouterr()
-        assert (out, "Traceback" in err) == ("", False)
-        return str(err.splitlines()[-1])
-
-    return run
 
 
 def walked(path: Path) -> dict[str, Any]:

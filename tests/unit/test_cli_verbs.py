@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.fixtures import quick_maps, stripes, write_pictures
+from tests.fixtures import Answer, quick_maps, stripes, write_pictures
 from vae_core.checkpoint import load_checkpoint, verify_checkpoint
 from vae_core.cli import VERBS, build_parser, main
 from vae_core.data.digits import load_digits
 
 QUICK = ["--latent", "2", "--preset", "mlp", "--epochs", "1", "--device", "cpu"]
-Answer = Callable[..., dict[str, Any]]
-
-
-def strict(text: str) -> dict[str, Any]:
-    """Parse JSON as other languages do: NaN and Infinity are no numbers."""
-
-    def refuse(name: str) -> None:
-        raise AssertionError(f"{name} is no JSON")
-
-    found: dict[str, Any] = json.loads(text, parse_constant=refuse)
-    return found
 
 
 def size_of(path: str | Path) -> tuple[int, int]:
     with Image.open(path) as picture:
         return picture.size
-
-
-@pytest.fixture
-def answer(capsys: pytest.CaptureFixture[str]) -> Answer:
-    """Run a command with --json and return its one object, alone on one line of stdout."""
-
-    def run(*argv: object) -> dict[str, Any]:
-        capsys.readouterr()
-        assert main([*map(str, argv), "--json"]) == 0
-        out = capsys.readouterr().out
-        assert out.count("\n") == 1
-        return strict(out)
-
-    return run
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def _rows_of(checkpoint: Checkpoint, ids: list[int]) -> Ints:
         some = ", ".join(map(str, stored[:3]))
         raise ConfigError(
             f"Image {missing[0]} came, which is not among the {len(stored):,} images whose codes "
-            f"'{checkpoint.path}' holds; give one of {some}, …"
+            f"'{checkpoint.path}' holds; give one of them, such as {some}."
         )
     return np.array([row_of[i] for i in ids], np.int64)
 
