@@ -2,16 +2,15 @@
 
 import streamlit as st
 
-from pages.shared import components, frame
+from pages.shared import frame
 
 st.set_page_config(page_title="Latent Explorer", page_icon="🧭", layout="wide")
 page = frame.navigation()
 frame.tighten()
 with st.sidebar:
     st.markdown("### Latent Explorer")
-    components.warm_up()
 
-# torch comes with these: the browser has something to do meanwhile.
+# torch comes with these: the frame is on screen meanwhile.
 from pages.shared import cache, state
 
 state.model_picker(cache.listed_checkpoints())

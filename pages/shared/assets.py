@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from functools import lru_cache
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
 STATIC_DIR = Path(__file__).resolve().parents[2] / "static"
@@ -28,13 +25,3 @@ def publish(name: str, data: bytes) -> str:
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     return f"{URL_PREFIX}/{name}"
-
-
-def plotly_url() -> str:
-    """URL path of the Plotly.js that the installed plotly package carries."""
-    return publish(f"plotly-{version('plotly')}.min.js", _plotly_script())
-
-
-@lru_cache(maxsize=1)
-def _plotly_script() -> bytes:
-    return files("plotly").joinpath("package_data/plotly.min.js").read_bytes()

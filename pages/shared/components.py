@@ -21,7 +21,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.components.v2.types import ComponentRenderer
 
-from pages.shared.assets import plotly_url, publish
+from pages.shared.assets import publish
 
 WEB_DIR = Path(__file__).parent / "web"
 # In order of dependence: the sources are joined into one module.
@@ -36,6 +36,9 @@ SOURCES = (
     "lasso.js",
     "pictures.js",
     "tools.js",
+    "raster.js",
+    "colouring.js",
+    "contours.js",
     "chart.js",
     "overlay.js",
     "panel.js",
@@ -64,7 +67,7 @@ def latent_map(*, data: Mapping[str, Any], key: str, height: int = 620) -> MapSt
     A pick is {"kind": "point" | "place", "row", "x", "y", "z", "ms", "projection"}. The format of
     `data` is described in web/README.md.
     """
-    message = {**data, "height": height, "plotly": plotly_url()}
+    message = {**data, "height": height}
     result = _mount("map", message, key=key, events=("pick", "region"))
     subject = _subject(data)
     for event in ("pick", "region"):
@@ -112,12 +115,6 @@ def latent_path(*, data: Mapping[str, Any], key: str) -> None:
     _mount("path", dict(data), key=key, events=())
 
 
-def warm_up() -> None:
-    """Let the browser load and compile Plotly.js while the server still imports torch."""
-    data = {"view": "warm", "bundle": bundle_url(), "plotly": plotly_url()}
-    _renderer("warm")(key="warm_up", data=data)
-
-
 @lru_cache(maxsize=1)
 def _bundle() -> tuple[str, bytes]:
     """Name and content of the joined scripts and styles."""
@@ -127,7 +124,7 @@ def _bundle() -> tuple[str, bytes]:
         f"const style = document.createElement('style'); style.textContent = {style};"
         "document.head.append(style);\n"
         "export const VIEWS ="
-        " { map: mountMap, walk: mountWalk, path: mountPath, warm: mountWarm };\n"
+        " { map: mountMap, walk: mountWalk, path: mountPath };\n"
         "export { Decoder };\n"
     )
     script = "\n".join(parts).encode()
@@ -146,7 +143,7 @@ def _without_modules(source: str) -> str:
 
 @lru_cache(maxsize=4)
 def _renderer(view: str) -> ComponentRenderer:
-    """Registered once per process; not isolated, since Plotly.js puts its styles in the head."""
+    """Registered once per process; not isolated: the styles stand in the head, once for all."""
     script = (WEB_DIR / "loader.js").read_text("utf-8")
     return st.components.v2.component(f"latent_{view}", js=script, isolate_styles=False)
 

@@ -17,11 +17,9 @@ PICTURE = "[data-testid=decoded-image]"
 # spot farthest from every point; none below the tools in the left upper corner.
 _FIND_PLACES = """
 (gd) => {
-  const { xaxis, yaxis } = gd._fullLayout, w = gd.clientWidth, h = gd.clientHeight;
+  const { xy, view } = gd.lxChart, w = gd.clientWidth, h = gd.clientHeight;
   const px = [];
-  for (const trace of gd.data) for (let i = 0; i < trace.x.length; i++)
-    px.push([(trace.x[i] - xaxis.range[0]) / (xaxis.range[1] - xaxis.range[0]) * w,
-             (yaxis.range[1] - trace.y[i]) / (yaxis.range[1] - yaxis.range[0]) * h]);
+  for (let i = 0; i < xy.length; i += 2) px.push(view.toPixel(xy[i], xy[i + 1]));
   const distance = ([x, y], [a, b]) => Math.hypot(a - x, b - y);
   const room = (at, self) =>
     px.reduce((least, p, i) => (i === self ? least : Math.min(least, distance(at, p))), 1e9);

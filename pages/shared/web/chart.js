@@ -1,27 +1,17 @@
-// The scatter itself: Plotly traces, axes, backdrop and theme. Knows nothing of codes or decoding.
-import { el, fade } from "./common.js";
+// The scatter itself: axes, backdrop, points, contours and the view on them. Knows nothing of codes or decoding.
+import { el, fade, framed } from "./common.js";
+import { Colouring } from "./colouring.js";
+import { densityContours } from "./contours.js";
+import { densityImage, Raster } from "./raster.js";
 
-// Okabe-Ito, its yellow darkened for light backgrounds, and three more that stay apart from it.
-const TEN = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b5a100", "#7f4fc9", "#8c6d46", "#7d828c"];
-const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
-const N_SVG_POINTS = 20000;
+const N_DENSITY = 150000;   // more points than this in view are shown as density
+const DENSITY_CELL = 2;
 const DIM = 0.06;
-
-/** n colours that stay apart; ten of them for colour-blind eyes too. */
-export function colours(n) {
-  if (n <= TEN.length) return TEN.slice(0, n);
-  return Array.from({ length: n }, (_, i) => `hsl(${Math.round((i * 137.508) % 360)}, 60%, ${i % 2 ? 42 : 58}%)`);
-}
-
-let hasWebGL = null;
-function webgl() {
-  if (hasWebGL === null) {
-    const context = document.createElement("canvas").getContext("webgl");
-    hasWebGL = Boolean(context);
-    context?.getExtension("WEBGL_lose_context")?.loseContext();
-  }
-  return hasWebGL;
-}
+const N_TICKS = 7;
+const COARSE_MS = 12;       // a frame dearer than this is drawn in single pixels, and its density from
+const COARSE_STEP = 5;      // every fifth point, while the map moves
+const REST_MS = 140;
+const WHEEL = 0.0016;
 
 function extent(values, start, step) {
   let low = Infinity, high = -Infinity;
@@ -37,216 +27,247 @@ function padded([low, high]) {
   return [low - room, high + room];
 }
 
-/** 2nd and 98th percentile, so that one outlier does not flatten the colours. */
-function robust(values) {
-  const sample = Float32Array.from({ length: Math.min(values.length, 4096) }, (_, i) => values[Math.floor(i * values.length / Math.min(values.length, 4096))]).sort();
-  return [sample[Math.floor(0.02 * (sample.length - 1))], sample[Math.ceil(0.98 * (sample.length - 1))]];
+/** Round numbers that part [low, high] into about `n` steps. */
+export function ticks(low, high, n) {
+  const rough = (high - low) / n, ten = 10 ** Math.floor(Math.log10(rough));
+  const step = ten * [1, 2, 5, 10].find((factor) => factor * ten >= rough);
+  const found = [];
+  for (let k = Math.ceil(low / step); k * step <= high; k++) found.push(k * step);
+  return { found, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
 }
 
+const between = (low, value, high) => Math.min(high, Math.max(low, value));
+
 export class Chart {
-  constructor(gd, Plotly) {
-    this.gd = gd;
-    this.Plotly = Plotly;
-    this.highlighted = null;
+  /** `onView` is called in each frame that shows another part of the map. */
+  constructor(gd, onView) {
+    Object.assign(this, { gd, onView, raster: new Raster(), wantsContours: false, cost: 0 });
+    this.axes = el("canvas", { class: "lx-layer", "aria-hidden": "true" });
+    this.canvas = el("canvas", { class: "lx-layer", "aria-hidden": "true", "data-testid": "points" });
+    gd.replaceChildren(this.axes, this.canvas);
+    gd.lxChart = this;  // what tests and benchmarks look at
+    this.later = framed(() => { this.paint(); this.onView(); });
+    gd.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
   }
 
   /** `colour` is null, {kind: "categories", names, values} or {kind: "continuous", values}. */
   async draw({ xy, colour, projection, backdrop, look }) {
-    this.xy = xy;
-    this.colour = colour;
-    this.highlighted = this.range = null;
-    this.ranges = { x: padded(extent(xy, 0, 2)), y: padded(extent(xy, 1, 2)) };
+    const x = padded(extent(xy, 0, 2)), y = padded(extent(xy, 1, 2));
     if (backdrop) {
-      this.ranges.x = [Math.min(this.ranges.x[0], backdrop.x0), Math.max(this.ranges.x[1], backdrop.x1)];
-      this.ranges.y = [Math.min(this.ranges.y[0], backdrop.y0), Math.max(this.ranges.y[1], backdrop.y1)];
+      x[0] = Math.min(x[0], backdrop.x0); x[1] = Math.max(x[1], backdrop.x1);
+      y[0] = Math.min(y[0], backdrop.y0); y[1] = Math.max(y[1], backdrop.y1);
     }
-    this.projection = projection;
-    this.backdrop = backdrop;
-    const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: false, plotGlPixelRatio: Math.min(2, window.devicePixelRatio || 1) };
-    await this.Plotly.react(this.gd, this.traces(), this.layout(look), config);
+    const isSameMap = this.xy && this.projection.id === projection.id && this.n === xy.length >> 1;
+    Object.assign(this, { xy, projection, look, n: xy.length >> 1, ranges: { x, y }, lines: null });
+    this.colouring = new Colouring(colour, this.n);
+    this.backdrop = backdrop && { ...backdrop, image: await picture(backdrop.url) };
+    if (!isSameMap || !this.frame) this.fit();
+    this.paint();
   }
 
   restyle(look) {
-    return this.Plotly.relayout(this.gd, this.layoutColours(look));
+    this.look = look;
+    this.later();
   }
 
-  traces() {
-    const n = this.xy.length / 2, gl = webgl();
-    this.n_drawn = gl ? n : Math.min(n, N_SVG_POINTS);
-    const rows = Array.from({ length: this.n_drawn }, (_, i) => Math.floor(i * n / this.n_drawn));
-    const size = n > 40000 ? 3 : n > 4000 ? 4.5 : 6;
-    const trace = (picked, marker) => ({
-      type: gl ? "scattergl" : "scatter", mode: "markers", hoverinfo: "skip",
-      x: Float32Array.from(picked, (row) => this.xy[2 * row]), y: Float32Array.from(picked, (row) => this.xy[2 * row + 1]),
-      marker: { size, opacity: this.opacity(), line: { width: 0 }, ...marker },
-    });
-    if (!this.colour) return [trace(rows, { color: TEN[0] })];
-    if (this.colour.kind === "continuous") {
-      const [cmin, cmax] = (this.limits = robust(this.colour.values));
-      const colorscale = VIRIDIS.map((colour, i) => [i / (VIRIDIS.length - 1), colour]);
-      return [trace(rows, { color: Float32Array.from(rows, (row) => this.colour.values[row]), cmin, cmax, colorscale, showscale: false })];
-    }
-    const n_names = this.colour.names.length;
-    const groups = Array.from({ length: n_names + 1 }, () => []);  // the last: values without a name
-    for (const row of rows) groups[Math.min(this.colour.values[row], n_names)].push(row);
-    const palette = [...colours(n_names), "#9a9a9a"];
-    return groups.map((picked, i) => trace(picked, { color: palette[i] }));
+  // ---- the view -----------------------------------------------------------------------------------
+  /** All points in view. One unit is as long on both axes, unless that would squash the map to a line. */
+  fit() {
+    const { x, y } = this.ranges, { clientWidth: width, clientHeight: height } = this.gd;
+    const ratio = (x[1] - x[0]) / (y[1] - y[0]);
+    let sx = width / (x[1] - x[0]), sy = height / (y[1] - y[0]);
+    if (ratio < 3 && ratio > 1 / 3) sx = sy = Math.min(sx, sy);
+    this.frame = { x: (x[0] + x[1]) / 2, y: (y[0] + y[1]) / 2, sx, sy, width, height };
+    this.home = { ...this.frame };
   }
 
-  opacity() {
-    const n = this.xy.length / 2;
-    const full = n > 40000 ? 0.55 : n > 4000 ? 0.7 : 0.85;
-    return this.backdrop ? 0.6 * full : full;
-  }
-
-  layout(look) {
-    const spans = [this.ranges.x, this.ranges.y].map(([low, high]) => high - low);
-    const ratio = spans[0] / spans[1];
-    const axis = {
-      zeroline: true, zerolinewidth: 1, ticks: "", ticklabelposition: "inside", nticks: 7, showline: false,
-      tickfont: { size: 11, family: look.font }, title: { text: "" },
-    };
-    const layout = {
-      margin: { l: 0, r: 0, t: 0, b: 0, pad: 0 }, autosize: true, dragmode: "pan", hovermode: false, clickmode: "none", showlegend: false,
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", uirevision: this.projection.id,
-      xaxis: { ...axis, range: this.ranges.x.slice() },
-      // One unit is as long on both axes, unless that would squash the map to a line.
-      yaxis: { ...axis, range: this.ranges.y.slice(), ...(ratio < 3 && ratio > 1 / 3 ? { scaleanchor: "x", scaleratio: 1 } : {}) },
-      images: this.backdrop ? [{
-        source: this.backdrop.url, xref: "x", yref: "y", layer: "below", sizing: "stretch", opacity: 0.9,
-        x: this.backdrop.x0, y: this.backdrop.y1, sizex: this.backdrop.x1 - this.backdrop.x0, sizey: this.backdrop.y1 - this.backdrop.y0,
-      }] : [],
-    };
-    for (const [path, value] of Object.entries(this.layoutColours(look))) {
-      const [name, key, inner] = path.split(".");
-      if (inner) layout[name][key][inner] = value;
-      else layout[name][key] = value;
-    }
-    return layout;
-  }
-
-  layoutColours(look) {
-    return Object.fromEntries(["xaxis", "yaxis"].flatMap((axis) => [
-      [`${axis}.gridcolor`, fade(look.text, 0.07)], [`${axis}.zerolinecolor`, fade(look.text, 0.16)],
-      [`${axis}.tickfont.color`, fade(look.text, 0.5)],
-    ]));
-  }
-
-  /** The plot fills the element, so pixels of the element are pixels of the plot. */
+  /** Pixels of the element are pixels of the plot. */
   get view() {
-    const { xaxis, yaxis } = this.gd._fullLayout;
-    const width = this.gd.clientWidth, height = this.gd.clientHeight;
-    const [x0, x1] = xaxis.range, [y0, y1] = yaxis.range;
-    const sx = width / (x1 - x0), sy = height / (y1 - y0);
+    const { x, y, sx, sy } = this.frame, { clientWidth: width, clientHeight: height } = this.gd;
+    const [x0, x1] = [x - width / 2 / sx, x + width / 2 / sx], [y0, y1] = [y - height / 2 / sy, y + height / 2 / sy];
     return {
       width, height, sx, sy, x0, x1, y0, y1,
-      toPixel: (x, y) => [(x - x0) * sx, height - (y - y0) * sy],
+      toPixel: (u, v) => [(u - x0) * sx, height - (v - y0) * sy],
       toData: (px, py) => [x0 + px / sx, y0 + (height - py) / sy],
     };
   }
 
-  /** Hands a drag that began at this place of the window to Plotly, which pans until the button is up. */
-  startPan(clientX, clientY) {
-    const press = new MouseEvent("mousedown", { bubbles: true, cancelable: true, view: window, button: 0, buttons: 1, clientX, clientY });
-    this.gd.querySelector(".nsewdrag").dispatchEvent(press);
-  }
-
-  endPan() {
-    document.dispatchEvent(new MouseEvent("mouseup", { bubbles: true, view: window }));
+  /** Moves the map by pixels. */
+  panBy(dx, dy) {
+    this.frame.x -= dx / this.frame.sx;
+    this.frame.y += dy / this.frame.sy;
+    this.moved();
   }
 
   /** Zooms so that what is under this pixel of the element stays there. */
   zoomAt(px, py, factor) {
-    const { x0, x1, y0, y1, toData } = this.view;
+    const { toData, width, height } = this.view, { frame, home } = this;
+    const by = between(0.2 * home.sx, frame.sx * factor, 1e5 * home.sx) / frame.sx;
     const [x, y] = toData(px, py);
-    const about = (at, low, high) => [at - (at - low) / factor, at + (high - at) / factor];
-    return this.Plotly.relayout(this.gd, { "xaxis.range": about(x, x0, x1), "yaxis.range": about(y, y0, y1) });
+    frame.sx *= by;
+    frame.sy *= by;
+    frame.x = x - (px - width / 2) / frame.sx;
+    frame.y = y + (py - height / 2) / frame.sy;
+    this.moved();
+  }
+
+  wheel(event) {
+    if (!this.frame) return;
+    event.preventDefault();
+    const box = this.gd.getBoundingClientRect(), pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
+    this.zoomAt(event.clientX - box.left, event.clientY - box.top, Math.exp(-WHEEL * between(-400, pixels, 400) * (event.ctrlKey ? 4 : 1)));
   }
 
   reset() {
-    return this.Plotly.relayout(this.gd, { "xaxis.range": this.ranges.x.slice(), "yaxis.range": this.ranges.y.slice() });
+    this.fit();
+    this.moved();
   }
 
   resize() {
-    return this.Plotly.Plots.resize(this.gd);
+    const { clientWidth: width, clientHeight: height } = this.gd, { frame } = this;
+    if (!frame || !width || (frame.width === width && frame.height === height)) return;
+    const atHome = ["x", "y", "sx", "sy"].every((name) => frame[name] === this.home[name]);
+    if (atHome) this.fit();
+    else Object.assign(frame, { width, height });
+    this.paint();
   }
 
-  /** Whether the legend lets this row through. */
+  moved() {
+    this.isMoving = true;
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => { this.isMoving = false; if (this.isCoarse) this.later(); }, REST_MS);
+    this.later();
+  }
+
+  // ---- what the legend lets through ---------------------------------------------------------------
   isShown(row) {
-    const { colour, highlighted, range } = this;
-    if (highlighted !== null) return colour.values[row] === highlighted;
-    return !range || (colour.values[row] >= range[0] && colour.values[row] <= range[1]);
+    return this.colouring.isShown(row);
   }
 
-  /** How many points the legend lets through. */
   get n_shown() {
+    return this.colouring.n_shown;
+  }
+
+  legend(onFilter) {
+    return this.colouring.legend(() => { this.lines = null; this.later(); onFilter(); });
+  }
+
+  want(name, on) {
+    if (name === "contours") this.wantsContours = on;
+    if (this.frame) this.later();
+  }
+
+  // ---- painting -----------------------------------------------------------------------------------
+  /** How many of the points that the legend lets through are in view. */
+  count({ x0, x1, y0, y1 }) {
+    const { xy } = this, { shown } = this.colouring;
     let n = 0;
-    for (let row = 0; row < this.xy.length / 2; row++) if (this.isShown(row)) n++;
+    for (let row = 0, i = 0; i < xy.length; row++, i += 2) {
+      if (xy[i] >= x0 && xy[i] <= x1 && xy[i + 1] >= y0 && xy[i + 1] <= y1 && (!shown || shown[row])) n++;
+    }
     return n;
   }
 
-  /** Fades the points whose value lies outside [low, high]; null shows all. */
-  filter(range) {
-    this.range = range;
-    const full = this.opacity(), n = this.xy.length / 2;
-    const rows = Array.from({ length: this.n_drawn }, (_, i) => Math.floor(i * n / this.n_drawn));
-    const opacity = range ? rows.map((row) => (this.isShown(row) ? full : DIM * full)) : full;
-    this.Plotly.restyle(this.gd, { "marker.opacity": [opacity] });
+  paint() {
+    const { view } = this, full = Math.min(2, window.devicePixelRatio || 1);
+    if (!view.width || !view.height) return;
+    this.isCoarse = this.isMoving && this.cost > COARSE_MS;
+    this.paintAxes(view, full);
+    const begun = performance.now();
+    this.paintPoints(view, this.isCoarse ? 1 : full);
+    if (!this.isCoarse) this.cost = performance.now() - begun;
+    this.canvas.dataset.ms = (performance.now() - begun).toFixed(1);
   }
 
-  /** Shows one category and fades the others; the same one again, or null, shows all. */
-  highlight(index) {
-    this.highlighted = this.highlighted === index ? null : index;
-    const full = this.opacity();
-    const opacity = [...this.colour.names, ""].map((_, i) => (this.highlighted === null || i === this.highlighted ? full : DIM * full));
-    this.Plotly.restyle(this.gd, { "marker.opacity": opacity });
-    return this.highlighted;
+  paintPoints(view, ratio) {
+    const { xy, colouring } = this, { index, shown, palette } = colouring, pen = sized(this.canvas, view, ratio);
+    const n = (this.n_in_view = this.count(view)), log = Math.log10(Math.max(10, n));
+    const [sx, sy] = [view.sx * ratio, -view.sy * ratio];
+    const at = { sx, tx: -view.x0 * sx, sy, ty: view.height * ratio - view.y0 * sy };
+    const { width, height } = this.canvas;
+    this.isDensity = n > N_DENSITY;
+    this.canvas.dataset.kind = this.isDensity ? "density" : "points";
+    if (this.isDensity) {
+      const cell = DENSITY_CELL * ratio, image = densityImage({ xy, index, shown }, at, { width, height, cell, palette, step: this.isCoarse ? COARSE_STEP : 1 });
+      this.still = bitmap(this.still, image);
+      pen.drawImage(this.still, 0, 0, image.width * cell, image.height * cell);
+    } else {
+      const size = Math.round(2 * ratio * between(3, 14 - 2.4 * log, 7.5)) / 2;
+      const opacity = Math.round(20 * between(0.5, 1.3 - 0.15 * log, 0.85) * (this.backdrop ? 0.6 : 1)) / 20;
+      const key = colouring.colour ? `${colouring.colour.kind} ${palette.length}` : "one";
+      this.raster.begin(width, height, Math.ceil(size) + 4);
+      if (shown) this.raster.points(this.raster.stamps(palette, key, size, DIM), { xy, index, shown, wanted: 0 }, at);
+      this.raster.points(this.raster.stamps(palette, key, size, opacity), { xy, index, shown, wanted: 1 }, at);
+      pen.putImageData(this.raster.image(), 0, 0);
+    }
+    if (this.wantsContours) this.paintContours(pen, at, ratio);
   }
 
-  /** The legend's parts; `onFilter` is called whenever it lets other points through. */
-  legend(onFilter) {
-    if (!this.colour) return [];
-    const title = el("span", { class: "lx-legend-title", text: this.colour.label });
-    return [title, ...(this.colour.kind === "continuous" ? this.scale(onFilter) : this.chips(onFilter))];
-  }
-
-  /** A colour bar between two handles that hide what lies outside them. */
-  scale(onFilter) {
-    const [low, high] = this.limits, text = (value) => Number(value.toPrecision(3)).toString();
-    const ends = [low, high].map((at, i) => el("input", {
-      type: "range", class: "lx-range lx-end", min: low, max: high, step: "any", value: at, "data-testid": `filter-${i ? "high" : "low"}`,
-      "aria-label": `Hide points ${i ? "above" : "below"} this ${this.colour.label}`,
-    }));
-    const numbers = [low, high].map((at) => el("span", { class: "lx-number", text: text(at) }));
-    const read = () => ends.map((end) => Number(end.value)).sort((a, b) => a - b);
-    const follow = () => read().forEach((at, i) => { numbers[i].textContent = text(at); });
-    const apply = () => {
-      const [a, b] = read();
-      // At its end a handle hides nothing: the bar's limits leave outliers out, the filter does not.
-      this.filter(a <= low && b >= high ? null : [a <= low ? -Infinity : a, b >= high ? Infinity : b]);
-      onFilter();
-    };
-    for (const end of ends) { end.addEventListener("input", follow); end.addEventListener("change", apply); }
-    const bar = el("span", { class: "lx-colourbar", style: `background: linear-gradient(90deg, ${VIRIDIS.join(", ")})` });
-    return [numbers[0], el("span", { class: "lx-scale" }, bar, ...ends), numbers[1]];
-  }
-
-  chips(onFilter) {
-    const palette = colours(this.colour.names.length);
-    const chips = this.colour.names.map((name, i) => {
-      const swatch = el("span", { class: "lx-swatch", style: `background: ${palette[i]}` });
-      const chip = el("button", { class: "lx-chip", type: "button", "aria-pressed": "false", title: `Show only ${name}` }, swatch, el("span", { text: name }));
-      chip.addEventListener("click", () => {
-        const on = this.highlight(i);
-        chips.forEach((other, j) => other.setAttribute("aria-pressed", String(j === on)));
-        onFilter();
-      });
-      return chip;
+  paintContours(pen, { sx, tx, sy, ty }, ratio) {
+    this.lines ??= densityContours(this.xy, this.ranges, (row) => this.isShown(row));
+    this.lines.forEach((pieces, level) => {
+      pen.beginPath();
+      for (let i = 0; i < pieces.length; i += 4) {
+        pen.moveTo(pieces[i] * sx + tx, pieces[i + 1] * sy + ty);
+        pen.lineTo(pieces[i + 2] * sx + tx, pieces[i + 3] * sy + ty);
+      }
+      pen.lineWidth = (1.8 - 0.4 * level) * ratio;
+      pen.strokeStyle = fade(this.look.text, 0.8 - 0.2 * level);
+      pen.stroke();
     });
-    return chips;
+  }
+
+  paintAxes(view, ratio) {
+    const pen = sized(this.axes, view, ratio), { look, backdrop } = this;
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (backdrop) {
+      const [left, top] = view.toPixel(backdrop.x0, backdrop.y1), [right, bottom] = view.toPixel(backdrop.x1, backdrop.y0);
+      pen.globalAlpha = 0.9;
+      pen.drawImage(backdrop.image, left, top, right - left, bottom - top);
+      pen.globalAlpha = 1;
+    }
+    pen.font = `11px ${look.font}`;
+    const line = (strength, ...ends) => {
+      pen.fillStyle = fade(look.text, strength);
+      pen.fillRect(...ends);
+    };
+    const write = (text, x, y) => { pen.fillStyle = fade(look.text, 0.5); pen.fillText(text, x, y); };
+    const words = (value, digits) => value.toFixed(digits).replace("-", "\u2212").replace(/^\u2212(0(\.0*)?)$/, "$1");
+    const across = ticks(view.x0, view.x1, N_TICKS), up = ticks(view.y0, view.y1, N_TICKS);
+    for (const x of across.found) line(Math.abs(x) < 1e-9 ? 0.16 : 0.07, Math.round(view.toPixel(x, 0)[0]), 0, 1, view.height);
+    for (const y of up.found) line(Math.abs(y) < 1e-9 ? 0.16 : 0.07, 0, Math.round(view.toPixel(0, y)[1]), view.width, 1);
+    pen.textAlign = "center";
+    for (const x of across.found) if (view.toPixel(x, 0)[0] > 40) write(words(x, across.digits), view.toPixel(x, 0)[0], view.height - 6);
+    pen.textAlign = "left";
+    for (const y of up.found) { const at = view.toPixel(0, y)[1]; if (at < view.height - 20 && at > 12) write(words(y, up.digits), 6, at + 4); }
   }
 
   destroy() {
-    this.Plotly.purge(this.gd);
+    clearTimeout(this.rest);
+    this.later.cancel();
   }
+}
+
+function sized(canvas, { width, height }, ratio) {
+  const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== w || canvas.height !== h) { canvas.width = w; canvas.height = h; }
+  const pen = canvas.getContext("2d");
+  pen.setTransform(1, 0, 0, 1, 0, 0);
+  pen.clearRect(0, 0, w, h);
+  return pen;
+}
+
+function bitmap(canvas, image) {
+  const kept = canvas ?? document.createElement("canvas");
+  kept.width = image.width;
+  kept.height = image.height;
+  kept.getContext("2d").putImageData(image, 0, 0);
+  return kept;
+}
+
+async function picture(url) {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  return image;
 }

@@ -25,14 +25,15 @@ export function resolve(path) {
   return new URL(path, LX.root).href;
 }
 
-const TYPED = { f32: Float32Array, i32: Int32Array, u8: Uint8Array };
+const thousandths = (buffer) => Float32Array.from(new Int16Array(buffer), (value) => value / 1000);
+const TYPED = { f32: (buffer) => new Float32Array(buffer), i16: thousandths, i32: (buffer) => new Int32Array(buffer), u8: (buffer) => new Uint8Array(buffer) };
 
 export function array(path, type) {
   const url = resolve(path);
   return once(`${type}:${url}`, async () => {
     const response = await fetch(url);
     if (!response.ok) throw new Error(`Could not load ${path} (${response.status}).`);
-    return new TYPED[type](await response.arrayBuffer());
+    return TYPED[type](await response.arrayBuffer());
   });
 }
 
@@ -42,21 +43,6 @@ export function decoderFor(model) {
     decoder.decode(new Float32Array(decoder.n_latent));  // first run compiles; do it before the first click
     return (LX.decoders[model.key] = decoder);
   });
-}
-
-export function plotly(path) {
-  return once("plotly", () => new Promise((done, fail) => {
-    const script = document.createElement("script");
-    script.src = resolve(path);
-    script.onload = () => done(window.Plotly);
-    script.onerror = () => fail(new Error("Plotly.js did not load."));
-    document.head.append(script);
-  }));
-}
-
-/** Nothing to see: Plotly.js is loaded and compiled before a map asks for it. */
-export function mountWarm({ data }) {
-  plotly(data.plotly).catch(() => {});  // a map that needs it says so itself
 }
 
 /** el("div", {class, text, on: {click}, attribute: value}, ...children) */
@@ -80,7 +66,7 @@ export function theme(node) {
 }
 
 const probe = document.createElement("canvas").getContext("2d");
-/** Any CSS colour with the given opacity, in a form Plotly understands. */
+/** Any CSS colour with the given opacity, as rgba(). */
 export function fade(colour, alpha) {
   probe.fillStyle = "#808080";
   probe.fillStyle = colour;

@@ -1,5 +1,5 @@
 // The latent map: pick a point or any empty place, see its decoded picture in the same frame.
-import { array, count, decoderFor, el, framed, mount, plotly, settled, snap3, theme } from "./common.js";
+import { array, count, decoderFor, el, framed, mount, settled, snap3, theme } from "./common.js";
 import { Chart } from "./chart.js";
 import { keyAction, Pinch, startOf } from "./gestures.js";
 import { bitsOf, Lasso } from "./lasso.js";
@@ -31,13 +31,14 @@ class MapView {
     this.onMove = framed((event) => this.moved(event));
     this.place = framed(() => this.placeOverlay());
     this.send = settled((pick) => this.args.setTriggerValue("pick", pick), 120);
-    this.fit = framed(() => { if (this.ready && this.gd.offsetParent) this.chart.resize().then(() => this.placeOverlay()); });
+    this.fit = framed(() => { if (this.ready && this.gd.offsetParent) { this.chart.resize(); this.placeOverlay(); } });
     this.observer = new ResizeObserver(() => this.fit());
     this.observer.observe(this.gd);
   }
 
   buildDom(host) {
     this.gd = el("div", { class: "lx-plot", "data-testid": "latent-map", tabindex: "0", role: "application" });
+    this.chart = new Chart(this.gd, () => this.placeOverlay());
     this.overlay = new Overlay();
     this.lasso = new Lasso({ toData: (event) => this.toData(event), isShown: (row) => this.chart.isShown(row), onChosen: (rows) => this.chooseRegion(rows) });
     this.pictures = new Pictures({
@@ -45,7 +46,7 @@ class MapView {
       codeAt: (x, y) => codeAt(this.args.data.projection.inverse, this.space, x, y),
       say: (text) => { this.pictureCount.textContent = text; },
     });
-    this.tools = new Tools({ onMode: (mode) => this.setMode(mode), onToggle: (name, on) => this.pictures.want(name, on) });
+    this.tools = new Tools({ onMode: (mode) => this.setMode(mode), onToggle: (name, on) => (name === "contours" ? this.chart : this.pictures).want(name, on) });
     this.notice = el("div", { class: "lx-notice", role: "status" }, el("span", { class: "lx-spinner" }), el("span", { text: "Loading the map" }));
     this.xTitle = el("span", { class: "lx-axis lx-axis-x" });
     this.yTitle = el("span", { class: "lx-axis lx-axis-y" });
@@ -63,9 +64,7 @@ class MapView {
     const { signal } = this.listeners;
     const on = (node, type, run, options = {}) => node.addEventListener(type, run, { signal, ...options });
     on(this.gd, "pointerdown", (event) => this.pressed(event), { capture: true });
-    // Plotly redraws all points after each click (200-500 ms in software GL), so it learns only of drags.
-    for (const type of ["mousedown", "touchstart"]) on(this.gd, type, (event) => { if (event.isTrusted) event.stopImmediatePropagation(); }, { capture: true });
-    on(this.gd, "pointermove", (event) => this.startDrag(event), { capture: true });
+    on(window, "pointermove", (event) => this.drag(event), { capture: true });
     on(window, "pointerup", (event) => this.released(event), { capture: true });
     on(window, "pointermove", (event) => { if (this.lasso.drawing && this.lasso.move(event)) this.place(); }, { capture: true });
     on(window, "pointercancel", (event) => { this.press = null; this.pinch.lift(event); this.lasso.clear(); this.place(); }, { capture: true });
@@ -106,8 +105,8 @@ class MapView {
     this.notice.hidden = false;
     const { model, points, projection, colour, hover } = data;
     const labels = hover?.labels;
-    const [Plotly, decoder, codes, xy, values, labelValues, ids] = await Promise.all([
-      plotly(data.plotly), decoderFor(model), array(points.codes, "f32"), array(projection.xy, "f32"),
+    const [decoder, codes, xy, values, labelValues, ids] = await Promise.all([
+      decoderFor(model), array(points.codes, points.type ?? "f32"), array(projection.xy, "f32"),
       colour && array(colour.values, colour.kind === "categories" ? "u8" : "f32"),
       labels && array(labels.values, "u8"), hover?.ids && array(hover.ids, "i32"),
     ]);
@@ -119,15 +118,10 @@ class MapView {
     this.overlay.setModel(decoder);
     this.pictures.setModel(decoder, `${model.key} ${points.codes}`);
     this.decoder = decoder;
-    this.chart ??= new Chart(this.gd, Plotly);
     await this.chart.draw({ xy, colour: colour && { ...colour, values }, projection, backdrop: data.backdrop, look });
     if (mine !== this.drawn) return;
     this.tellCount();
     this.legend.replaceChildren(...this.chart.legend(() => this.tellCount()));
-    for (const name of ["plotly_relayouting", "plotly_relayout"]) {
-      this.gd.removeAllListeners?.(name);
-      this.gd.on(name, () => this.place());
-    }
     if (this.modelKey !== model.key || this.codesUrl !== points.codes) { this.selected = null; this.lastSelect = undefined; }
     else if (this.projectionId !== projection.id && this.selected) this.reproject();
     if (this.projectionId !== projection.id) this.lasso.clear();
@@ -145,8 +139,9 @@ class MapView {
 
   /** What is shown of how many, always. */
   tellCount() {
-    const { n, n_total } = this.args.data.points, { n_drawn, n_shown } = this.chart;
-    this.counter.textContent = `${n_shown < n ? `${count(n_shown)} of ` : ""}${count(n)} of ${count(n_total)} points${n_drawn < n ? ` (${count(n_drawn)} drawn: no WebGL)` : ""}`;
+    const { n, n_total } = this.args.data.points, { n_shown, isDensity } = this.chart;
+    const text = `${n_shown < n ? `${count(n_shown)} of ` : ""}${count(n)} of ${count(n_total)} points${isDensity ? ", as density: zoom in for points" : ""}`;
+    if (this.counter.textContent !== text) this.counter.textContent = text;
   }
 
   fail(error) {
@@ -204,21 +199,24 @@ class MapView {
     this.hideCard();
     if (!event.isPrimary || event.button !== 0) return;
     if (this.ready && this.tools.mode !== "move") this.lasso.begin(event, this.tools.mode);
-    else this.press = { x: event.clientX, y: event.clientY };
+    else this.press = { x: event.clientX, y: event.clientY, at: { x: event.clientX, y: event.clientY } };
   }
 
-  startDrag(event) {
+  /** A press that moves pans the map; with a finger in the live mode it decodes instead. */
+  drag(event) {
     const { press } = this;
-    if (this.live && event.pointerType === "touch") return;
-    if (!press || press.dragging || !this.ready || Math.hypot(event.clientX - press.x, event.clientY - press.y) <= DRAG_PX) return;
+    if (!press || !this.ready || !event.isPrimary || (this.live && event.pointerType === "touch")) return;
+    if (!press.dragging && Math.hypot(event.clientX - press.x, event.clientY - press.y) <= DRAG_PX) return;
     press.dragging = true;
-    this.chart.startPan(press.x, press.y);
+    this.gd.classList.add("lx-dragging");
+    this.chart.panBy(event.clientX - press.at.x, event.clientY - press.at.y);
+    press.at = { x: event.clientX, y: event.clientY };
   }
 
   finger(event) {
     if (!this.ready) return;
     this.pinch.follow(event, this.gd.getBoundingClientRect(), {
-      begin: () => { if (this.press?.dragging) this.chart.endPan(); this.press = null; this.lasso.clear(); },
+      begin: () => { this.press = null; this.lasso.clear(); },
       zoom: (px, py, factor) => this.chart.zoomAt(px, py, factor),
     });
   }
@@ -228,6 +226,7 @@ class MapView {
     if (this.lasso.drawing) { this.lasso.end(event, this.space.xy); return; }
     const press = this.press;
     this.press = null;
+    this.gd.classList.remove("lx-dragging");
     if (!press || press.dragging || !this.ready || event.button !== 0) return;
     const before = this.lastClick;
     this.lastClick = { at: event.timeStamp, x: press.x, y: press.y };
@@ -333,6 +332,7 @@ class MapView {
   placeOverlay() {
     if (!this.ready || !this.gd.isConnected) return;
     const { view } = this.chart;
+    this.tellCount();
     this.overlay.place(view, this.selected);
     this.lasso.draw(view, this.space.xy);
     this.pictures.follow(view, this.space.xy);
@@ -344,7 +344,7 @@ class MapView {
     this.ready = this.drawn = null;
     for (const late of [this.onMove, this.place, this.fit, this.send]) late.cancel();
     this.pictures.destroy();
-    this.chart?.destroy();
+    this.chart.destroy();
     this.root.remove();
   }
 }

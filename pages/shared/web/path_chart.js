@@ -1,5 +1,5 @@
 // What goes with a path: how far each frame is from the real codes, and where it runs on the map.
-import { colours } from "./chart.js";
+import { colours } from "./colouring.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const TRACE_HEIGHT = 100;

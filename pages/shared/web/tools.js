@@ -7,9 +7,10 @@ const ICONS = {
   box: "M4 4h16v16H4z",
   pictures: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4",
   lattice: "M4 4h16v16H4zM4 9.300h16M4 14.700h16M9.300 4v16M14.700 4v16",
+  contours: "M12 3c5 0 9 3 9 8s-3 10-9 10-9-4-9-9 4-9 9-9zM12 8c3 0 4.500 1.500 4.500 4S15 17 12 17s-4.500-2-4.500-4.500S9 8 12 8z",
 };
 export const MODES = { move: "Move the map", lasso: "Lasso: draw around a region (L)", box: "Box: choose a rectangle (B)" };
-const TOGGLES = { pictures: "Pictures in place of points, once 500 or fewer are in view", lattice: "Decoded pictures behind the points" };
+const TOGGLES = { pictures: "Pictures in place of points, once 500 or fewer are in view", lattice: "Decoded pictures behind the points", contours: "Density contours: 50, 80 and 95 % of the points lie inside" };
 
 function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
