@@ -22,7 +22,8 @@ _DRAW = """
     xy[2 * i + 1] = Math.random();
   }
   const colour = { label: "side", kind: "categories", names: ["left", "right"], values };
-  return chart.draw({ xy, colour, projection: { id: `made ${n}` }, backdrop: null, look: chart.look });
+  const projection = { id: `made ${n}` };
+  return chart.draw({ xy, colour, projection, backdrop: null, look: chart.look });
 }
 """
 
