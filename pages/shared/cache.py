@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.shared import payload, walk_payload
+from pages.shared.map_job import MapJobs
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
@@ -53,6 +54,30 @@ def listed_checkpoints() -> list[Listed]:
             if not inside or item.path == folder:
                 found.setdefault(item.path.name, item)
     return sorted(found.values(), key=lambda item: (item.path.name != "faces", item.path.name))
+
+
+def folder_for_runs() -> Path:
+    """Where the app writes models it makes: runs/, or the last of the folders it was given."""
+    runs, known = ROOT / "runs", [f for f in _folders() if not (f / CARD).is_file()]
+    return runs if runs in known or not known else known[-1]
+
+
+def map_of_all(checkpoint: Checkpoint) -> str | None:
+    """Name of a model with these weights whose map shows all images, or None."""
+    weights = checkpoint.card["files"]["model.safetensors"]
+    for item in listed_checkpoints():
+        card = item.card
+        if card and card["files"].get("model.safetensors") == weights and (
+            card["n_codes"] == card["n_images"] == checkpoint.codes.n_total
+        ):  # fmt: skip
+            return item.path.name
+    return None
+
+
+@st.cache_resource(show_spinner=False)
+def map_jobs() -> MapJobs:
+    """The maps that are being made on this server, for all visitors."""
+    return MapJobs()
 
 
 def open_checkpoint(name: str | None) -> Checkpoint | None:
