@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import payload, walk_payload
+from pages.shared import payload, show, walk_payload
 from pages.shared.map_job import MapJobs
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
@@ -174,8 +174,8 @@ def walk_rows(checkpoint: Checkpoint, kind: walk_payload.Kind) -> dict[str, Any]
     hash_funcs=_BY_CHECKPOINT,
 )
 def neighbour_graph(checkpoint: Checkpoint) -> PathGraph:
-    """The links that paths along the data follow."""
-    return path_graph(checkpoint.codes.mean)
+    """The links that paths along the data follow; of very many codes among a part."""
+    return path_graph(checkpoint.codes.mean, rows=checkpoint.codes.part_rows)
 
 
 @st.cache_resource(max_entries=200, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
@@ -187,12 +187,16 @@ def trust_along(checkpoint: Checkpoint, codes: NDArray[np.float32]) -> Trust:
 @st.cache_resource(max_entries=6, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
 def trust_part(checkpoint: Checkpoint) -> dict[str, Any] | None:
     """Limits by which the browser judges codes, from distance and radius."""
-    return payload.trust_part(_trust_scale(checkpoint, with_cycle=False))
+    rows = checkpoint.codes.part_rows
+    return payload.trust_part(
+        _trust_scale(checkpoint, with_cycle=False),
+        rows=rows if len(rows) < len(checkpoint.codes) else None,
+    )
 
 
 @st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
 def _trust_scale(checkpoint: Checkpoint, *, with_cycle: bool) -> TrustScale:
-    codes = checkpoint.codes
+    codes = checkpoint.codes.part
     return calibrate_trust(
         codes.mean,
         model_cycle(checkpoint.model) if with_cycle else None,
@@ -207,7 +211,7 @@ def trust_words(checkpoint: Checkpoint, z: NDArray[np.float32]) -> str:
     """The verdict on one code `[D]` with its reasons, the cycle error among them."""
     scale = _trust_scale(checkpoint, with_cycle=True)
     found = trust_of(scale, z[None], cycle=model_cycle(checkpoint.model) if scale.limits else None)
-    return explain(found, 0)
+    return explain(found, 0) + show.judged_by(checkpoint.codes)
 
 
 @st.cache_resource(
@@ -215,13 +219,13 @@ def trust_words(checkpoint: Checkpoint, z: NDArray[np.float32]) -> str:
 )
 def prior_match(checkpoint: Checkpoint) -> PriorMatch:
     """The aggregate posterior beside the prior."""
-    return match_prior(checkpoint.codes)
+    return match_prior(checkpoint.codes.part)
 
 
 @st.cache_resource(max_entries=6, show_spinner="Looking for holes…", hash_funcs=_BY_CHECKPOINT)
 def holes(checkpoint: Checkpoint) -> PriorHoles:
     """Draws from the prior that lie far from every code."""
-    return prior_holes(checkpoint.codes)
+    return prior_holes(checkpoint.codes.part)
 
 
 def settle_memory() -> None:

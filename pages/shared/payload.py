@@ -226,12 +226,18 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def trust_part(scale: TrustScale) -> dict[str, Any] | None:
-    """What the browser needs to judge a code; None where nothing could be calibrated."""
+def trust_part(
+    scale: TrustScale, *, rows: NDArray[np.int64] | None = None
+) -> dict[str, Any] | None:
+    """What the browser needs to judge a code; None where nothing could be calibrated.
+
+    With `rows` the nearest of these codes counts, as it did where the limits were learnt.
+    """
     if not scale.limits:
         return None
     return {
         "used": np.flatnonzero(scale.is_used).tolist(),
+        "rows": None if rows is None else _publish_array("rows", rows, "<i4"),
         "centre": scale.centre.tolist(),
         "spread": scale.spread.tolist(),
         "typical_distance": scale.typical_distance,
