@@ -67,7 +67,7 @@ def examine(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examination:
         kl_nats=kl,
         squared_error=error,
         error_share=float((codes.squared_error[rows] < error).mean()),
-        kl_share=float((codes.kl_nats[rows].sum(1) < kl.sum()).mean()),
+        kl_share=float((codes.kl_per_image[rows] < kl.sum()).mean()),
     )
 
 

@@ -17,7 +17,7 @@ from vae_core.data.imageset import ImageSet
 from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.bounds import evidence_bounds
 from vae_core.files import write_json
-from vae_core.latent.codes import Codes, encode_set, held_out_first
+from vae_core.latent.codes import MANY_CODES, Codes, encode_set, held_out_first
 from vae_core.latent.mixture import MixturePrior, fit_mixture
 from vae_core.latent.projection import Projection, fit_pca, fit_umap
 from vae_core.likelihoods import Gaussian
@@ -132,11 +132,22 @@ def check_images(folder: Path, images: ImageSet, *, resume: bool) -> None:
     write_json(note, {"sha256": digest.hexdigest()})
 
 
-def build_maps(codes: Codes, *, seed: int, tell: Callable[[str], None]) -> dict[str, Projection]:
-    """PCA always; UMAP when there are enough codes."""
+def build_maps(
+    codes: Codes,
+    *,
+    seed: int,
+    tell: Callable[[str], None],
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Projection]:
+    """PCA always; UMAP when there are enough codes. `progress` as in `fit_umap`."""
     maps: dict[str, Projection] = {"pca": fit_pca(codes.mean)}
     tell("Arranging the map (UMAP)…")
-    umap = fit_umap(codes.mean, seed=seed)
+
+    def report(sentence: str) -> None:
+        if len(codes) > MANY_CODES:
+            tell(sentence[0].upper() + sentence[1:] + ".")
+
+    umap = fit_umap(codes.mean, seed=seed, report=report, progress=progress)
     if umap is None:
         tell(f"Only {len(codes)} images: too few for UMAP, the map shows PCA.")
     else:

@@ -13,7 +13,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import payload, walk_payload
+from pages.shared import payload, show, walk_payload
+from pages.shared.map_job import MapJobs
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
@@ -53,6 +54,30 @@ def listed_checkpoints() -> list[Listed]:
             if not inside or item.path == folder:
                 found.setdefault(item.path.name, item)
     return sorted(found.values(), key=lambda item: (item.path.name != "faces", item.path.name))
+
+
+def folder_for_runs() -> Path:
+    """Where the app writes models it makes: runs/, or the last of the folders it was given."""
+    runs, known = ROOT / "runs", [f for f in _folders() if not (f / CARD).is_file()]
+    return runs if runs in known or not known else known[-1]
+
+
+def map_of_all(checkpoint: Checkpoint) -> str | None:
+    """Name of a model with these weights whose map shows all images, or None."""
+    weights = checkpoint.card["files"]["model.safetensors"]
+    for item in listed_checkpoints():
+        card = item.card
+        if card and card["files"].get("model.safetensors") == weights and (
+            card["n_codes"] == card["n_images"] == checkpoint.codes.n_total
+        ):  # fmt: skip
+            return item.path.name
+    return None
+
+
+@st.cache_resource(show_spinner=False)
+def map_jobs() -> MapJobs:
+    """The maps that are being made on this server, for all visitors."""
+    return MapJobs()
 
 
 def open_checkpoint(name: str | None) -> Checkpoint | None:
@@ -149,8 +174,8 @@ def walk_rows(checkpoint: Checkpoint, kind: walk_payload.Kind) -> dict[str, Any]
     hash_funcs=_BY_CHECKPOINT,
 )
 def neighbour_graph(checkpoint: Checkpoint) -> PathGraph:
-    """The links that paths along the data follow."""
-    return path_graph(checkpoint.codes.mean)
+    """The links that paths along the data follow; of very many codes among a part."""
+    return path_graph(checkpoint.codes.mean, rows=checkpoint.codes.part_rows)
 
 
 @st.cache_resource(max_entries=200, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
@@ -162,12 +187,16 @@ def trust_along(checkpoint: Checkpoint, codes: NDArray[np.float32]) -> Trust:
 @st.cache_resource(max_entries=6, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
 def trust_part(checkpoint: Checkpoint) -> dict[str, Any] | None:
     """Limits by which the browser judges codes, from distance and radius."""
-    return payload.trust_part(_trust_scale(checkpoint, with_cycle=False))
+    rows = checkpoint.codes.part_rows
+    return payload.trust_part(
+        _trust_scale(checkpoint, with_cycle=False),
+        rows=rows if len(rows) < len(checkpoint.codes) else None,
+    )
 
 
 @st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
 def _trust_scale(checkpoint: Checkpoint, *, with_cycle: bool) -> TrustScale:
-    codes = checkpoint.codes
+    codes = checkpoint.codes.part
     return calibrate_trust(
         codes.mean,
         model_cycle(checkpoint.model) if with_cycle else None,
@@ -182,7 +211,7 @@ def trust_words(checkpoint: Checkpoint, z: NDArray[np.float32]) -> str:
     """The verdict on one code `[D]` with its reasons, the cycle error among them."""
     scale = _trust_scale(checkpoint, with_cycle=True)
     found = trust_of(scale, z[None], cycle=model_cycle(checkpoint.model) if scale.limits else None)
-    return explain(found, 0)
+    return explain(found, 0) + show.judged_by(checkpoint.codes)
 
 
 @st.cache_resource(
@@ -190,13 +219,13 @@ def trust_words(checkpoint: Checkpoint, z: NDArray[np.float32]) -> str:
 )
 def prior_match(checkpoint: Checkpoint) -> PriorMatch:
     """The aggregate posterior beside the prior."""
-    return match_prior(checkpoint.codes)
+    return match_prior(checkpoint.codes.part)
 
 
 @st.cache_resource(max_entries=6, show_spinner="Looking for holes…", hash_funcs=_BY_CHECKPOINT)
 def holes(checkpoint: Checkpoint) -> PriorHoles:
     """Draws from the prior that lie far from every code."""
-    return prior_holes(checkpoint.codes)
+    return prior_holes(checkpoint.codes.part)
 
 
 def settle_memory() -> None:

@@ -245,7 +245,7 @@ def _pick_of_goal(checkpoint: Checkpoint, view: View, goal: Mapping[str, Any]) -
 def _last_selection(checkpoint: Checkpoint, view: View) -> dict[str, Any] | None:
     """What was picked before on this model, placed on the map that is shown now."""
     key, pick = st.session_state.get(_PICKED, ("", None))
-    if key != checkpoint.key or pick is None:
+    if key != checkpoint.codes_key or pick is None:
         return None
     if pick["kind"] == "point":
         return {"row": int(pick["row"])}
@@ -257,7 +257,7 @@ def _last_selection(checkpoint: Checkpoint, view: View) -> dict[str, Any] | None
 
 
 def _remember(checkpoint: Checkpoint, pick: dict[str, Any]) -> None:
-    st.session_state[_PICKED] = (checkpoint.key, pick)
+    st.session_state[_PICKED] = (checkpoint.codes_key, pick)
     if pick["kind"] == "point":
         state.put_in_url(point=str(pick["row"]), at=None)
     else:
@@ -299,7 +299,7 @@ def _point(checkpoint: Checkpoint, row: int) -> None:
             show.pictures([(found[0], "original"), (rebuilt, "reconstruction")], width=150)
         error, kl = codes.squared_error[row], float(codes.kl_nats[row].sum())
         more_error = float((codes.squared_error[codes.held_out] < error).mean())
-        more_kl = float((codes.kl_nats[codes.held_out].sum(1) < kl).mean())
+        more_kl = float((codes.kl_per_image[codes.held_out] < kl).mean())
         st.caption(
             f"Squared error {error:.4f}, {show.share_in_words(more_error)} · "
             f"KL {kl:.1f} nats, {show.share_in_words(more_kl)}"

@@ -26,7 +26,9 @@ class Group:
 
 def kept(checkpoint: Checkpoint) -> list[Group]:
     """The visitor's groups for this model, oldest first."""
-    found: list[Group] = st.session_state.setdefault(_GROUPS, {}).setdefault(checkpoint.key, [])
+    found: list[Group] = st.session_state.setdefault(_GROUPS, {}).setdefault(
+        checkpoint.codes_key, []
+    )
     return found
 
 
@@ -40,7 +42,9 @@ def keep(checkpoint: Checkpoint, name: str, rows: Rows) -> Group:
 
 def drop(checkpoint: Checkpoint, name: str) -> None:
     """Forget the group of this name, if there is one."""
-    st.session_state[_GROUPS][checkpoint.key] = [g for g in kept(checkpoint) if g.name != name]
+    st.session_state[_GROUPS][checkpoint.codes_key] = [
+        g for g in kept(checkpoint) if g.name != name
+    ]
 
 
 def membership(groups: Sequence[Group], n: int) -> NDArray[np.uint8]:

@@ -33,10 +33,11 @@ def ranking(checkpoint: Checkpoint) -> None:
         st.info(f"There is no image of '{rows}' on this map; choose another group.")
         return
     values = measure_of(checkpoint, by)[chosen]
-    order = np.argsort(-values if ends == "worst" else values, kind="stable")[:SHOWN]
+    order = _first(-values if ends == "worst" else values, SHOWN)
     worst = chosen[order]
     captions = [
-        f"#{checkpoint.codes.ids[row]} · {_text(checkpoint, by, int(row))}" for row in worst
+        f"#{checkpoint.codes.ids[row]} · {_text(by, value)}"
+        for row, value in zip(worst, values[order].tolist(), strict=True)
     ]
     kind = regions.gallery(checkpoint, worst, captions=captions, width=92)
     st.caption(f"{len(worst)} of {len(chosen):,} images, {kind}.")
@@ -63,12 +64,20 @@ def measure_of(checkpoint: Checkpoint, name: str) -> NDArray[np.float32]:
     """The measure of every code `[N]`, larger is worse."""
     codes = checkpoint.codes
     if name == "KL":
-        return np.asarray(codes.kl_nats.sum(1))
+        return codes.kl_per_image
     return -codes.elbo if name == "lowest ELBO" else np.sqrt(codes.squared_error)
 
 
-def _text(checkpoint: Checkpoint, by: str, row: int) -> str:
-    value = float(measure_of(checkpoint, by)[row])
+def _first(values: NDArray[np.float32], n: int) -> NDArray[np.int64]:
+    """Places of the n smallest values, rising; equal ones in their order."""
+    if len(values) > n:
+        limit = np.partition(values, n - 1)[n - 1]
+        few = np.flatnonzero(values <= limit)
+        return few[np.argsort(values[few], kind="stable")[:n]]
+    return np.argsort(values, kind="stable")
+
+
+def _text(by: str, value: float) -> str:
     return f"{value:.3f}" if by == "reconstruction error" else f"{abs(value):,.1f} nats"
 
 

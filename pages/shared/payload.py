@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pages.shared.assets import publish
+from pages.shared.assets import publish, publish_made
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import manifold
 from vae_core.grid import picture_grid
@@ -23,15 +23,21 @@ from vae_core.portable import decoder_program
 MANIFOLD_CELLS = 28
 ERROR, KL, LABEL, SPLIT = "reconstruction error", "KL", "label", "split"
 ELBO = "ELBO"
+LARGEST_I16 = 32.767
 
 
-def _publish(name: str, data: bytes, suffix: str) -> str:
+def _publish(name: str, data: bytes | memoryview, suffix: str) -> str:
     digest = hashlib.sha256(data).hexdigest()[:16]
     return publish(f"{name}-{digest}.{suffix}", data)
 
 
 def _publish_array(name: str, array: NDArray[Any], kind: str) -> str:
-    return _publish(name, np.ascontiguousarray(array, np.dtype(kind)).tobytes(), "bin")
+    return _publish(name, _bytes_of(np.ascontiguousarray(array, np.dtype(kind))), "bin")
+
+
+def _bytes_of(array: NDArray[Any]) -> memoryview:
+    """The bytes of a contiguous array, not copied: codes of a million images are 32 MB."""
+    return memoryview(array.reshape(-1).view(np.uint8))
 
 
 def model_part(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -47,14 +53,39 @@ def model_part(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def points_part(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The real codes, as a file."""
+    """The real codes, as a file: thousandths in 16 bits where they fit, else float32.
+
+    Codes are decoded with three decimals anyway, so nothing is lost that was shown.
+    """
     codes = checkpoint.codes
+    kind, n_bytes = ("i16", 2) if is_near(codes.mean) else ("f32", 4)
+    # Named by the hash of the file they come from, which was checked: not hashed a second time.
+    url = publish_made(
+        f"codes-{kind}-{checkpoint.codes_key}.bin",
+        size_bytes=codes.mean.size * n_bytes,
+        make=lambda: _bytes_of(thousandths(codes.mean) if kind == "i16" else _floats(codes.mean)),
+    )
     return {
         "n": len(codes),
         "n_total": codes.n_total,
         "d": checkpoint.model.n_latent,
-        "codes": _publish_array("codes", codes.mean, "<f4"),
+        "type": kind,
+        "codes": url,
     }
+
+
+def is_near(codes: NDArray[np.float32]) -> bool:
+    """Whether codes fit in 16 bits as thousandths: |z| below 32.767."""
+    return bool(max(abs(float(codes.min())), abs(float(codes.max()))) < LARGEST_I16)
+
+
+def thousandths(codes: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Codes in thousandths, rounded as `snap` rounds."""
+    return np.rint(codes * np.float32(1000)).astype("<i2")
+
+
+def _floats(codes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(codes, "<f4")
 
 
 def projection_choices(checkpoint: Checkpoint) -> list[str]:
@@ -158,7 +189,7 @@ def colouring_of(checkpoint: Checkpoint, name: str) -> Colouring | None:
     if name == ERROR:
         return Colouring("√ squared error", np.sqrt(codes.squared_error))
     if name == KL:
-        return Colouring("KL (nats)", codes.kl_nats.sum(1))
+        return Colouring("KL (nats)", codes.kl_per_image)
     if name == ELBO:
         return Colouring("ELBO (nats)", codes.elbo)
     if name == SPLIT:
@@ -195,12 +226,18 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def trust_part(scale: TrustScale) -> dict[str, Any] | None:
-    """What the browser needs to judge a code; None where nothing could be calibrated."""
+def trust_part(
+    scale: TrustScale, *, rows: NDArray[np.int64] | None = None
+) -> dict[str, Any] | None:
+    """What the browser needs to judge a code; None where nothing could be calibrated.
+
+    With `rows` the nearest of these codes counts, as it did where the limits were learnt.
+    """
     if not scale.limits:
         return None
     return {
         "used": np.flatnonzero(scale.is_used).tolist(),
+        "rows": None if rows is None else _publish_array("rows", rows, "<i4"),
         "centre": scale.centre.tolist(),
         "spread": scale.spread.tolist(),
         "typical_distance": scale.typical_distance,

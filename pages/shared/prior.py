@@ -7,6 +7,7 @@ import streamlit as st
 from pages.shared import cache, figures, show, state
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import draw_codes, snap
+from vae_core.latent.prior_match import MAX_REAL
 
 MAX_DIMENSIONS = 12
 N_SAMPLES = 12
@@ -20,7 +21,8 @@ def against_posterior(checkpoint: Checkpoint) -> None:
     order = checkpoint.codes.dimension_order[:MAX_DIMENSIONS]
     kind = "histogram of the codes" if found.is_point else "average of all posteriors"
     st.caption(
-        f"Filled: the {kind}, from {found.n_images:,} images. Line: the prior N(0, 1). "
+        f"Filled: the {kind}, from {_of_all(checkpoint, found.n_images)} images. "
+        "Line: the prior N(0, 1). "
         f"The {len(order)} dimensions with most information of {n_latent}."
     )
     figure = figures.prior_figure(
@@ -31,9 +33,19 @@ def against_posterior(checkpoint: Checkpoint) -> None:
     _samples(checkpoint)
 
 
+def _of_all(checkpoint: Checkpoint, n: int) -> str:
+    """ "50,000 of 1,000,000", or the number alone where that is all."""
+    n_all = len(checkpoint.codes)
+    return f"{n:,}" if n == n_all else f"{n:,} of {n_all:,}"
+
+
 def _holes(checkpoint: Checkpoint) -> None:
     found = cache.holes(checkpoint)
-    st.markdown(f"**Holes of the prior.** {found.text}")
+    n_known = min(MAX_REAL, len(checkpoint.codes))
+    st.markdown(
+        f"**Holes of the prior.** {found.text} Measured against "
+        f"{_of_all(checkpoint, n_known)} codes."
+    )
     if not len(found.codes):
         return
     images = cache.decoded(checkpoint, snap(found.codes))

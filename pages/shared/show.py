@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from vae_core.grid import to_picture
+from vae_core.latent.codes import Codes
 
 STYLE = """<style>
 .lxs-row {display:flex; flex-wrap:wrap; gap:.75rem; align-items:flex-start}
@@ -82,6 +83,12 @@ def heat(difference: NDArray[np.float32]) -> NDArray[np.float32]:
 def source_name(checkpoint_card: Mapping[str, Any]) -> str:
     """The data a model was trained on: a set's name, or a path's last part."""
     return Path(str(checkpoint_card["data"]["source"])).name
+
+
+def judged_by(codes: Codes) -> str:
+    """ " Judged by 50,000 of 1,000,000 codes." where a part stands for all, else nothing."""
+    n = len(codes.part_rows)
+    return "" if n == len(codes) else f" Judged by {n:,} of {len(codes):,} codes."
 
 
 def share_in_words(share: float) -> str:

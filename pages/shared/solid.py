@@ -15,6 +15,8 @@ from vae_core.latent.region import principal_axes
 
 NAME = "3-d"
 HEIGHT = 620
+# Plotly sends every point as text and turns them one by one.
+MOST_POINTS = 20_000
 _PALETTE = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9",
     "#d55e00", "#b5a100", "#7f4fc9", "#8c6d46", "#7d828c",
@@ -23,12 +25,14 @@ _PALETTE = (
 
 def cloud(checkpoint: Checkpoint, colour: str) -> None:
     """The cloud of all codes; it shows, and leaves picking to the flat maps."""
-    axes = principal_axes(checkpoint.codes.mean, n=3)
+    codes = checkpoint.codes.mean
+    axes = principal_axes(checkpoint.codes.part.mean, n=3)
     if len(axes.axes) < 3:
         st.info("This model's codes fill fewer than three dimensions; a flat map shows them all.")
         return
-    xyz = (checkpoint.codes.mean - axes.mean) @ axes.axes.T
-    figure = go.Figure(_traces(checkpoint, xyz, colour))
+    rows = _some_rows(len(codes))
+    xyz = (codes[rows] - axes.mean) @ axes.axes.T
+    figure = go.Figure(_traces(checkpoint, xyz, rows, colour))
     figure.update_layout(
         height=HEIGHT,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
@@ -37,21 +41,35 @@ def cloud(checkpoint: Checkpoint, colour: str) -> None:
     )
     st.plotly_chart(figure, key="cloud")
     st.caption(
-        f"All {len(xyz):,} codes; the three axes hold {axes.explained.sum():.0%} of their "
-        "variance. Drag to turn, scroll to zoom; take a flat map to click and decode."
+        f"{_how_many(len(xyz), len(codes))}; the three axes hold {axes.explained.sum():.0%} of "
+        "their variance. Drag to turn, scroll to zoom; take a flat map to click and decode."
     )
 
 
-def _traces(checkpoint: Checkpoint, xyz: NDArray[np.float32], colour: str) -> list[go.Scatter3d]:
+def _some_rows(n: int) -> NDArray[np.int64]:
+    """All rows, or of too many the same random ones each time."""
+    if n <= MOST_POINTS:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).permutation(n)[:MOST_POINTS])
+
+
+def _how_many(n: int, n_all: int) -> str:
+    return f"All {n:,} codes" if n == n_all else f"{n:,} of {n_all:,} codes, drawn at random"
+
+
+def _traces(
+    checkpoint: Checkpoint, xyz: NDArray[np.float32], rows: NDArray[np.int64], colour: str
+) -> list[go.Scatter3d]:
     found = payload.colouring_of(checkpoint, colour)
     if found is None:
         return [_trace(xyz, "codes", {"color": _PALETTE[0]})]
+    values = found.values[rows]
     if found.names is None:
         bar = {"title": found.label}
-        look = {"color": found.values, "colorscale": "Viridis", "colorbar": bar}
+        look = {"color": values, "colorscale": "Viridis", "colorbar": bar}
         return [_trace(xyz, found.label, look)]
     return [
-        _trace(xyz[found.values == i], name, {"color": _PALETTE[i % len(_PALETTE)]})
+        _trace(xyz[values == i], name, {"color": _PALETTE[i % len(_PALETTE)]})
         for i, name in enumerate(found.names)
     ]
 

@@ -84,6 +84,11 @@ def _choose(good: Mapping[str, Listed]) -> None:
     )
 
 
+def open_model(name: str) -> None:
+    """Choose another model, from a callback: before the list of models is drawn again."""
+    st.session_state["model_widget"] = name
+
+
 def model_name() -> str | None:
     """The folder name of the chosen model, or None when there is none."""
     name: str | None = st.session_state.get(_MODEL)

@@ -10,6 +10,7 @@ import streamlit as st
 from pages.shared import (
     cache,
     shelf,
+    show,
     state,
     walk_arithmetic,
     walk_code,
@@ -40,17 +41,20 @@ def sections(checkpoint: Checkpoint) -> None:
         label_visibility="collapsed",
         width="stretch",
     )
-    show = {
+    parts = {
         "Paths": walk_paths.paths,
         "Arithmetic": walk_arithmetic.arithmetic,
         "Export": walk_export.export,
     }
-    show.get(str(chosen), _sliders)(checkpoint)
+    parts.get(str(chosen), _sliders)(checkpoint)
 
 
 def _sliders(checkpoint: Checkpoint) -> None:
     stand = walk_code.current(checkpoint)
-    st.caption(f"Started from {stand.source}. Drag a slider: the picture follows while you drag.")
+    st.caption(
+        f"Started from {stand.source}. Drag a slider: the picture follows while you drag."
+        + show.judged_by(checkpoint.codes).replace("Judged", "Names and figures judged")
+    )
     kind = _choose_kind()
     part = _rows(checkpoint, kind)
     if not part["rows"]:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, payload, walk_stops
+from pages.shared import cache, payload, show, walk_stops
 from pages.shared.components import latent_path
 from pages.shared.walk_stops import Stop
 from vae_core.checkpoint import Checkpoint
@@ -120,8 +120,10 @@ def _player(checkpoint: Checkpoint, chosen: list[Stop], codes: Floats) -> None:
 
 def _compare(checkpoint: Checkpoint, chosen: list[Stop], *, kind: PathKind, n: int) -> None:
     """How far each kind of path stays from the real codes, side by side."""
+    said = show.judged_by(checkpoint.codes)
     st.markdown("**The three kinds compared** by the distance of their frames to the nearest real "
-                "code, in typical distances between real codes")  # fmt: skip
+                "code, in typical distances between real codes"
+                + (said and "." + said))  # fmt: skip
     for column, each in zip(st.columns(3), KINDS, strict=True):
         trust = cache.trust_along(checkpoint, frames(checkpoint, chosen, kind=each, n=n))
         n_off, n_known = int((trust.verdict == OFF).sum()), int((trust.verdict != UNKNOWN).sum())

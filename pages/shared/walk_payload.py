@@ -45,7 +45,7 @@ def walk_data(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def directions(checkpoint: Checkpoint, kind: Kind) -> tuple[Direction, ...]:
     """The directions of a kind; kept vectors are the visitor's own and not among them."""
-    codes = checkpoint.codes
+    codes = checkpoint.codes.part
     if kind == "Dimensions":
         return dimension_directions(codes)
     if kind == "Principal axes":
@@ -68,7 +68,7 @@ def kept_directions(kept: Sequence[KeptVector]) -> tuple[Direction, ...]:
 
 def titles(checkpoint: Checkpoint, found: Sequence[Direction]) -> list[str]:
     """What to call directions in a list; dimensions with what they tell most about."""
-    names = name_dimensions(checkpoint.codes)
+    names = name_dimensions(checkpoint.codes.part)
     told = {f"dimension {item.dimension}": item.text for item in names if item.text}
     return [_plain(" · ".join(filter(None, (item.name, told.get(item.name))))) for item in found]
 
@@ -93,7 +93,7 @@ def _rows(
 
 
 def _dimension_rows(checkpoint: Checkpoint, found: Sequence[Direction]) -> dict[str, Any]:
-    codes = checkpoint.codes
+    codes = checkpoint.codes.part
     mean, std, names = codes.mean.mean(0), codes.mean.std(0), name_dimensions(codes)
     most = max((item.quality or 0 for item in found), default=0) or 1.0
 
@@ -119,7 +119,7 @@ def _dimension_rows(checkpoint: Checkpoint, found: Sequence[Direction]) -> dict[
 
 def vector_row(checkpoint: Checkpoint, item: Direction) -> dict[str, Any]:
     """A slider along a vector; its value counts standard deviations from the average code."""
-    mean = checkpoint.codes.mean.mean(0, dtype=np.float64)
+    mean = checkpoint.codes.part.mean.mean(0, dtype=np.float64)
     figure = "" if item.quality is None else f"{_SHORT[item.quality_name]} {_figure(item)}"
     text = KEPT if item.quality_name == KEPT else item.text
     return {

@@ -166,3 +166,39 @@ def test_nearest_finds_a_code_itself_at_distance_zero_far_from_the_origin() -> N
     rows, distances = nearest(codes, codes, k=1)
     assert rows[:, 0].tolist() == list(range(50))
     assert (distances == 0).all()
+
+
+def test_many_pairs_find_the_same_neighbours_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes, seen = some_codes(900, 5) + np.float32(30), list[tuple[int, int]]()
+    queries = codes[:40] + np.float32(0.1)
+    right = nearest(queries, codes, k=7)
+    monkeypatch.setattr("vae_core.latent.neighbours.MANY_PAIRS", 0)
+    found = nearest(queries, codes, k=7, chunk=16, progress=lambda *at: seen.append(at))
+    assert np.array_equal(found[0], right[0])
+    np.testing.assert_allclose(found[1], right[1], rtol=1e-5)
+    assert seen == [(16, 40), (32, 40), (40, 40)]
+    assert nearest(codes[:3], codes[:2], k=7)[0].shape == (3, 2)
+
+
+def test_the_map_of_very_many_codes_places_most_between_the_arranged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vae_core.latent.projection.UMAP_MOST_CODES", 100)
+    monkeypatch.setattr("vae_core.latent.projection.UMAP_PART", 60)
+    monkeypatch.setattr(
+        "vae_core.latent.projection._arrange", lambda codes, **_: codes[:, :2].copy()
+    )
+    codes, told = some_codes(300, 2), list[str]()
+    made = fit_umap(codes, report=told.append)
+    assert made is not None
+    assert "60 of 300 codes" in told[0]
+    # With the codes themselves as arrangement every code must land near its own place.
+    assert np.median(np.linalg.norm(made.xy - codes, axis=1)) < 0.3
+    assert (np.linalg.norm(made.xy - codes, axis=1) == 0).sum() == 60
+
+
+def test_pca_of_many_codes_is_pca_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = some_codes()
+    right = fit_pca(codes)
+    monkeypatch.setattr("vae_core.latent.projection.UMAP_MANY_CODES", 10)
+    np.testing.assert_allclose(fit_pca(codes).axes, right.axes, atol=1e-5)

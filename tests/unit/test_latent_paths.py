@@ -254,3 +254,18 @@ def test_graphs_of_nothing_are_refused() -> None:
         path_graph(np.empty((0, 3), np.float32))
     with pytest.raises(ConfigError, match="k = 0"):
         path_graph(half_ring(5), 0)
+
+
+def test_a_graph_of_a_part_passes_only_its_own_codes_and_hits_every_stop() -> None:
+    codes = np.random.default_rng(3).normal(size=(300, 3)).astype(np.float32)
+    part = np.arange(0, 300, 3)
+    graph = path_graph(codes, rows=part)
+    assert graph.costs.shape == (100, 100)
+    found = along_data(codes, [3, 100, 297], graph=graph, n=31)
+    assert np.isin(found.rows, part).all()
+    assert np.array_equal(found.frames[[0, 15, 30]], codes[[3, 100, 297]])
+    assert {3, 297} <= set(found.rows.tolist())
+    whole = path_graph(codes[part])
+    assert abs(whole.costs - graph.costs).max() == 0
+    with pytest.raises(DataError, match="Row 300"):
+        along_data(codes, [0, 300], graph=graph, n=5)

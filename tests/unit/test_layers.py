@@ -26,6 +26,7 @@ ORDER = (
     ("checkpoint",),
     ("examine", "portable", "report", "train"),
     ("export", "pipeline"),
+    ("mapping",),
     ("cli",),
     ("__init__", "__main__"),
 )

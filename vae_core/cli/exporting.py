@@ -107,7 +107,8 @@ def _rows_of(checkpoint: Checkpoint, ids: list[int]) -> Ints:
 def _walk(checkpoint: Checkpoint, stops: list[Stop], n: int, kind: str) -> Floats:
     codes = checkpoint.codes.mean
     if kind == ALONG_DATA:
-        return along_data(codes, stops, graph=path_graph(codes), n=n).frames
+        graph = path_graph(codes, rows=checkpoint.codes.part_rows)
+        return along_data(codes, stops, graph=graph, n=n).frames
     points = np.stack([codes[stop] if isinstance(stop, int) else stop for stop in stops])
     return through(points, n, "spherical" if kind == "spherical" else "straight")
 

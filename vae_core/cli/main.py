@@ -16,6 +16,7 @@ from tqdm import tqdm
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
 from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
 from vae_core.cli.exporting import add_augment_flags, add_walk_flags, run_augment, run_walk
+from vae_core.cli.mapping import add_map_flags, run_map
 from vae_core.cli.reporting import add_evaluate_flags, run_evaluate
 from vae_core.cli.training import add_train_flags, run_train
 from vae_core.data.catalogue import CATALOGUE
@@ -170,6 +171,7 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "train": (run_train, "train a model on a named set or on any folder of images"),
     "evaluate": (run_evaluate, "measure a checkpoint on held-out images"),
     "encode": (_encode, "write the codes of a set to an .npz or .parquet file"),
+    "map": (run_map, "write the checkpoint again with a map of all images of a set"),
     "reconstruct": (_reconstruct, "pass images through the model and save what comes out"),
     "sample": (_sample, "decode draws from the prior into one picture"),
     "walk": (run_walk, "walk between codes and write a .gif, .mp4, .png or .npz"),
@@ -193,18 +195,19 @@ def build_parser() -> argparse.ArgumentParser:
     for name, (_, text) in VERBS.items():
         made[name] = verbs.add_parser(name, help=text, description=text)
         made[name].add_argument("--json", action="store_true", help="print one JSON object alone")
-    for name in ("evaluate", "encode", "reconstruct", "sample", "walk", "augment", "verify"):
+    for name in ("evaluate", "encode", "map", "reconstruct", "sample", "walk", "augment", "verify"):
         made[name].add_argument("checkpoint", type=Path, help="checkpoint folder")
         made[name].add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    for name in ("train", "evaluate", "encode"):
+    for name in ("train", "evaluate", "encode", "map"):
         _add_data_flags(made[name])
-    for name in ("train", "encode", "reconstruct", "sample", "walk", "augment"):
+    for name in ("train", "encode", "map", "reconstruct", "sample", "walk", "augment"):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
     add_train_flags(made["train"])
     add_evaluate_flags(made["evaluate"])
+    add_map_flags(made["map"])
     add_walk_flags(made["walk"])
     add_augment_flags(made["augment"])
-    for name in ("evaluate", "sample", "augment"):
+    for name in ("evaluate", "map", "sample", "augment"):
         made[name].add_argument("--seed", type=int, default=0)
     made["reconstruct"].add_argument("image", type=Path, nargs="+", help="image files")
     made["sample"].add_argument(

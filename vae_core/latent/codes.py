@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,9 @@ from vae_core.model import Autoencoder
 
 Floats = NDArray[np.float32]
 MAX_CODES = 10_000
+# Measures that cost more than a look at each code are taken on a part of sets above this size.
+MANY_CODES: Final = 100_000
+PART: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,19 @@ class Codes:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
+    @cached_property
     def kl_per_dimension(self) -> Floats:
         """Average KL of each latent dimension `[D]`, nats."""
-        average: Floats = self.kl_nats.mean(0)
+        average: Floats = self.kl_nats.mean(0, dtype=np.float64).astype(np.float32)
         return average
 
-    @property
+    @cached_property
+    def kl_per_image(self) -> Floats:
+        """KL of each image `[N]`, nats."""
+        total: Floats = self.kl_nats.sum(1)
+        return total
+
+    @cached_property
     def held_out(self) -> NDArray[np.int64]:
         """Rows the model was not trained on: the test images, else validation, else all."""
         for part in (2, 1):
@@ -55,7 +66,7 @@ class Codes:
                 return rows
         return np.arange(len(self))
 
-    @property
+    @cached_property
     def dimension_order(self) -> NDArray[np.int64]:
         """Latent dimensions by falling KL `[D]`; by variance of the codes where there is no KL."""
         weight = self.kl_per_dimension if self.kl_nats.any() else self.mean.var(0)
@@ -64,13 +75,37 @@ class Codes:
     @property
     def elbo(self) -> Floats:
         """Each image's evidence lower bound `[N]`, nats, one draw; higher is better."""
-        bound: Floats = -(self.reconstruction_nats + self.kl_nats.sum(1))
+        bound: Floats = -(self.reconstruction_nats + self.kl_per_image)
         return bound
 
-    @property
+    @cached_property
     def is_active(self) -> NDArray[np.bool_]:
         """Dimensions the model uses: variance of the mean > 0.01 (Burda et al. 2015)."""
         return np.asarray(self.mean.var(0) > 0.01)
+
+    @cached_property
+    def part_rows(self) -> NDArray[np.int64]:
+        """Rows that costly measures look at: all up to 100,000, else the same random 50,000."""
+        if len(self) <= MANY_CODES:
+            return np.arange(len(self))
+        return np.sort(np.random.default_rng(0).permutation(len(self))[:PART])
+
+    @cached_property
+    def part(self) -> Codes:
+        """The codes of `part_rows`; these codes themselves where that is all."""
+        return self if len(self.part_rows) == len(self) else self.take(self.part_rows)
+
+    def take(self, rows: NDArray[np.int64]) -> Codes:
+        """The codes of these rows."""
+        arrays = (
+            "ids", "split", "mean", "log_std", "squared_error", "reconstruction_nats", "kl_nats"
+        )  # fmt: skip
+        return replace(
+            self,
+            **{name: getattr(self, name)[rows] for name in arrays},
+            labels=None if self.labels is None else self.labels[rows],
+            factors={n: replace(f, values=f.values[rows]) for n, f in self.factors.items()},
+        )
 
 
 def held_out_first(images: ImageSet, *, limit: int = MAX_CODES, seed: int = 0) -> ImageSet:

@@ -6,44 +6,32 @@ All return float32 codes, ready to decode; the first and last are the ends given
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import dijkstra
 
 from vae_core.errors import ConfigError, DataError
 from vae_core.latent.neighbours import nearest
+from vae_core.latent.path_graph import PathGraph, checked_points, link_cost, path_graph
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Kind = Literal["straight", "spherical"]
 Stop = int | Floats
+__all__ = [
+    "DataPath", "PathGraph", "along_data", "corner_grid", "path_graph", "resample", "smooth",
+    "spherical", "straight", "through",
+]  # fmt: skip
 
 # Over this many nearest codes a code from outside may enter the graph.
 N_ENTRIES: Final = 5
-# Added to every cost: equal codes stay linked (sparse zeros mean "no link") and hops count.
-LEAST_COST: Final = 1e-9
 # Below this sine two directions are one line, and float32 codes no longer name the circle.
 LEAST_SINE: Final = 1e-6
-
-
-@dataclass(frozen=True)
-class PathGraph:
-    """Which codes are linked and what each link costs; made by `path_graph`.
-
-    `costs` sparse float64 `[N,N]`, symmetric: (d/unit)^power; `unit` the median length of
-    the nearest-neighbour links; `n_bridges` links that were added to join separate parts.
-    """
-
-    costs: sparse.csr_matrix
-    unit: float
-    power: float
-    n_bridges: int
 
 
 @dataclass(frozen=True)
@@ -64,7 +52,7 @@ def straight(a: Floats, b: Floats, n: int) -> Floats:
     `ConfigError` for n < 2, `DataError` for unlike dimensions, NaN or infinity.
     """
     _check_frames(n)
-    first, last = _points([a, b], least=2).astype(np.float64)
+    first, last = checked_points([a, b], least=2).astype(np.float64)
     share = np.linspace(0, 1, n)[:, None]
     return _exact_ends((1 - share) * first + share * last, a, b)
 
@@ -79,7 +67,7 @@ def spherical(a: Floats, b: Floats, n: int) -> Floats:
     Source: Shoemake 1985 for unit vectors; White 2016 (arXiv:1609.04468).
     """
     _check_frames(n)
-    first, last = _points([a, b], least=2).astype(np.float64)
+    first, last = checked_points([a, b], least=2).astype(np.float64)
     norms = np.linalg.norm(first), np.linalg.norm(last)
     if min(norms) == 0 or (len(first) == 1 and first[0] * last[0] < 0):
         return straight(a, b, n)
@@ -110,7 +98,7 @@ def through(points: Floats | Sequence[Floats], n: int, kind: Kind = "straight") 
     unlike dimensions, NaN or infinity.
     """
     join = _join(kind)
-    points = _points(points, least=2)
+    points = checked_points(points, least=2)
     legs = zip(pairwise(points), _leg_sizes(len(points), n), strict=True)
     return _chain([join(a, b, size) for (a, b), size in legs])
 
@@ -125,7 +113,7 @@ def corner_grid(
     `through`, and `DataError` for another number of corners.
     """
     join = _join(kind)
-    corners = _points(corners, least=4)
+    corners = checked_points(corners, least=4)
     if len(corners) != 4:
         raise DataError(f"{len(corners)} corners came, a grid has 4; leave the others out.")
     left, right = join(corners[0], corners[2], n_rows), join(corners[1], corners[3], n_rows)
@@ -140,7 +128,7 @@ def resample(points: Floats, n: int) -> Floats:
     """
     _check_frames(n)
     # Points that repeat have no length, and `interp` wants places that rise.
-    knots = _without_repeats(_points(points, least=1))
+    knots = _without_repeats(checked_points(points, least=1))
     steps = np.linalg.norm(np.diff(knots.astype(np.float64), axis=0), axis=1)
     place = np.concatenate([[0.0], np.cumsum(steps)])
     wanted = np.linspace(0, place[-1], n)
@@ -154,71 +142,12 @@ def smooth(points: Floats, n_rounds: int = 1) -> Floats:
     Each round puts points at ¼ and ¾ of every piece. Source: Chaikin 1974.
     """
     # Corners at a repeated point are none.
-    points = _without_repeats(_points(points, least=1))
+    points = _without_repeats(checked_points(points, least=1))
     for _ in range(n_rounds if len(points) > 2 else 0):
         a, b = points[:-1], points[1:]
         cut = np.stack([0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b], 1).reshape(-1, points.shape[1])
         points = np.concatenate([points[:1], cut[1:-1], points[-1:]]).astype(np.float32)
     return points
-
-
-def path_graph(codes: Floats, k: int = 10, *, power: float = 2.0) -> PathGraph:
-    """Link each of the codes `[N,D]` with its k nearest; a link of length d costs d^power.
-
-    With a power above 1 many short hops through dense regions are cheaper than few long ones,
-    and the cheapest path approaches a geodesic of a metric that shrinks with the density.
-    Parts that no link joins get the shortest link to another part until one is left.
-    `DataError` for no codes or numbers that are not finite, `ConfigError` for k < 1 or
-    power < 1. Source: Groisman et al. 2018 (arXiv:1810.09398).
-    """
-    codes = _points(codes, least=1)
-    if k < 1 or power < 1:
-        raise ConfigError(
-            f"k = {k} and power = {power:g} were asked for, expected 1 or more of both; "
-            "leave the defaults."
-        )
-    links = _neighbour_links(codes, min(k, len(codes) - 1))
-    unit = float(np.median(links.data[links.data > 0])) if links.data.any() else 1.0
-    graph = _with_links(PathGraph(sparse.csr_matrix(links.shape), unit, power, 0), links)
-    while (parts := connected_components(graph.costs, directed=False))[0] > 1:
-        bridges = _shortest_bridges(codes, parts[1])
-        graph = replace(_with_links(graph, bridges), n_bridges=graph.n_bridges + bridges.nnz)
-    return graph
-
-
-def _neighbour_links(codes: Floats, k: int) -> sparse.coo_matrix:
-    """Lengths `[N,N]` of the links from each code to its k nearest others."""
-    found, distances = nearest(codes, codes, k=k + 1)
-    own = np.arange(len(codes))[:, None]
-    others = found != own
-    # The code itself is usually its nearest, but not among duplicates: drop the last instead.
-    others[others.all(1), -1] = False
-    places = np.repeat(own[:, 0], k), found[others]
-    return sparse.coo_matrix((distances[others].astype(np.float64), places), (len(codes),) * 2)
-
-
-def _shortest_bridges(codes: Floats, part: Ints) -> sparse.coo_matrix:
-    """For each part but the largest its shortest link to any other (Borůvka 1926)."""
-    links = []
-    for name in np.delete(np.unique(part), np.bincount(part).argmax()):
-        own, others = np.flatnonzero(part == name), np.flatnonzero(part != name)
-        found, distances = nearest(codes[own], codes[others], k=1)
-        best = int(distances[:, 0].argmin())
-        links.append((own[best], others[found[best, 0]], float(distances[best, 0])))
-    rows, columns, lengths = zip(*links, strict=True)
-    return sparse.coo_matrix((lengths, (rows, columns)), (len(codes),) * 2)
-
-
-def _cost(lengths: Doubles, graph: PathGraph) -> Doubles:
-    costs: Doubles = (lengths / graph.unit) ** graph.power + LEAST_COST
-    return costs
-
-
-def _with_links(graph: PathGraph, links: sparse.coo_matrix) -> PathGraph:
-    """The graph with links of these lengths as well, both ways at the same cost."""
-    entries = (_cost(links.data, graph), (links.row, links.col))
-    one_way = sparse.csr_matrix(entries, links.shape)
-    return replace(graph, costs=graph.costs.maximum(one_way).maximum(one_way.T).tocsr())
 
 
 def along_data(
@@ -227,29 +156,31 @@ def along_data(
     """n codes from stop to stop along the cheapest links between real codes `[N,D]`.
 
     A stop is a row of `codes` or a code `[D]` of its own, an uploaded picture's for example:
-    that one is joined to the graph over its nearest codes. `graph` is `path_graph(codes)`.
+    that one is joined to the graph over its nearest codes, as is a row that the graph leaves
+    out. `graph` is `path_graph(codes)`.
     The polyline through the codes of each leg has its corners cut `n_smooth` times (0: not at
     all) and is walked evenly by arc length; stops are hit exactly. `ConfigError` for fewer
     frames than stops; `DataError` for fewer than 2 stops, unlike dimensions, NaN, a row that
     does not exist, or a graph of other codes.
     """
-    codes = _points(codes, least=1)
-    if graph.costs.shape[0] != len(codes):
+    codes = checked_points(codes, least=1)
+    if graph.n_codes != len(codes):
         raise DataError(
-            f"A graph of {graph.costs.shape[0]} codes came with {len(codes)} codes, expected as "
+            f"A graph of {graph.n_codes} codes came with {len(codes)} codes, expected as "
             "many; make the graph from these codes."
         )
     if len(stops) < 2:
         raise DataError(f"{len(stops)} stop(s) came, a path has 2 or more; add another.")
     sizes = _leg_sizes(len(stops), n)
-    entries = [_entry(codes, stop) for stop in stops]
-    legs = [_leg(codes, a, b, graph) for a, b in pairwise(entries)]
+    nodes = codes if len(graph.rows) == len(codes) else codes[graph.rows]
+    entries = [_entry(nodes, _at_node(codes, stop, graph)) for stop in stops]
+    legs = [_leg(nodes, a, b, graph) for a, b in pairwise(entries)]
     lines = [smooth(leg.frames, n_smooth) for leg in legs]
     frames = [resample(line, size) for line, size in zip(lines, sizes, strict=True)]
     rows = np.concatenate([leg.rows for leg in legs])
     # The last row of one leg is the first of the next where the stop is a row.
     fresh = np.append(True, rows[1:] != rows[:-1])[: len(rows)]
-    return DataPath(_chain(frames), rows[fresh], sum(leg.cost for leg in legs))
+    return DataPath(_chain(frames), graph.rows[rows[fresh]], sum(leg.cost for leg in legs))
 
 
 @dataclass(frozen=True)
@@ -262,28 +193,37 @@ class _Entry:
     is_row: bool
 
 
-def _entry(codes: Floats, stop: Stop) -> _Entry:
+def _at_node(codes: Floats, stop: Stop, graph: PathGraph) -> Stop:
+    """A row of the codes as the node it is in the graph, or as its code if it is none."""
+    if not isinstance(stop, int | np.integer):
+        return stop
+    if not 0 <= stop < len(codes):
+        raise DataError(
+            f"Row {stop} was asked for, expected 0 to {len(codes) - 1}; choose another stop."
+        )
+    node = int(np.searchsorted(graph.rows, stop))
+    is_node = node < len(graph.rows) and graph.rows[node] == stop
+    return node if is_node else codes[stop]
+
+
+def _entry(nodes: Floats, stop: Stop) -> _Entry:
     if isinstance(stop, int | np.integer):
-        if not 0 <= stop < len(codes):
-            raise DataError(
-                f"Row {stop} was asked for, expected 0 to {len(codes) - 1}; choose another stop."
-            )
-        return _Entry(codes[stop], np.array([stop]), np.zeros(1), is_row=True)
-    code = _points([stop, codes[0]], least=2)[0]
-    rows, lengths = nearest(code[None], codes, k=N_ENTRIES)
+        return _Entry(nodes[stop], np.array([stop]), np.zeros(1), is_row=True)
+    code = checked_points([stop, nodes[0]], least=2)[0]
+    rows, lengths = nearest(code[None], nodes, k=N_ENTRIES)
     return _Entry(code, rows[0], lengths[0].astype(np.float64), is_row=False)
 
 
 def _leg(codes: Floats, a: _Entry, b: _Entry, graph: PathGraph) -> DataPath:
     """From stop to stop; the frames are still the bare polyline `[K,D]`."""
     costs, before = dijkstra(graph.costs, indices=a.rows, return_predecessors=True)
-    to_enter, to_leave = (_cost(e.lengths, graph) * (not e.is_row) for e in (a, b))
+    to_enter, to_leave = (link_cost(e.lengths, graph) * (not e.is_row) for e in (a, b))
     total = to_enter[:, None] + costs[:, b.rows] + to_leave
     first, last = np.unravel_index(total.argmin(), total.shape)
     gap = np.linalg.norm(a.code.astype(np.float64) - b.code)
     if not a.is_row and not b.is_row and gap <= max(a.lengths.max(), b.lengths.max()):
         # Two codes from outside that are neighbours themselves: linked as all neighbours are.
-        direct = float(_cost(np.asarray(gap), graph))
+        direct = float(link_cost(np.asarray(gap), graph))
         if direct <= total[first, last]:
             return DataPath(np.stack([a.code, b.code]), np.empty(0, np.int64), direct)
     rows = [int(b.rows[last])]
@@ -331,20 +271,3 @@ def _check_frames(n: int, n_stops: int = 2) -> None:
             f"{n} frame(s) were asked for through {n_stops} waypoints, expected {n_stops} or more; "
             "ask for more frames."
         )
-
-
-def _points(points: Floats | Sequence[Floats], *, least: int) -> Floats:
-    """Codes as float32 `[P,D]`, or `DataError`: too few, of unlike dimensions, not finite."""
-    shapes = [points.shape[1:]] if isinstance(points, np.ndarray) else [*map(np.shape, points)]
-    if len(points) < least or len(set(shapes)) != 1 or len(shapes[0]) != 1 or 0 in shapes[0]:
-        each = ", ".join(sorted({str(shape) for shape in shapes}))
-        raise DataError(
-            f"{len(points)} code(s) of shape {each or 'unknown'} came, expected {least} or more, "
-            "all of the same [D]; give one code per waypoint, all of one model."
-        )
-    codes = np.asarray(points, np.float32)
-    if not np.isfinite(codes).all():
-        raise DataError(
-            "The codes hold NaN or infinity, expected finite numbers; leave those codes out."
-        )
-    return codes

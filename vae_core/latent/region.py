@@ -278,7 +278,7 @@ def region_table(codes: Codes, rows: Rows) -> pa.Table:
     columns: dict[str, Any] = {
         "id": codes.ids[chosen],
         "row": chosen,
-        "split": pa.array([SPLITS[part] for part in codes.split[chosen]], pa.string()),
+        "split": _named(codes.split[chosen].astype(np.int64), SPLITS),
         "label": _named(labels[chosen], codes.label_names),
         "squared_error": codes.squared_error[chosen],
         "kl_nats": codes.kl_nats[chosen].sum(1, dtype=np.float64).astype(np.float32),
@@ -292,7 +292,8 @@ def region_table(codes: Codes, rows: Rows) -> pa.Table:
 
 
 def _named(kinds: Ints, names: Sequence[str]) -> pa.Array:
-    return pa.array([names[k] if 0 <= k < len(names) else None for k in kinds], pa.string())
+    known = (kinds >= 0) & (kinds < len(names))
+    return pa.array(names, pa.string()).take(pa.array(kinds, pa.int64(), mask=~known))
 
 
 def table_bytes(table: pa.Table, kind: str) -> bytes:

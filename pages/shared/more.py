@@ -1,0 +1,105 @@
+"""A map shows a part of the images; here it is made again of all of them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import streamlit as st
+
+from pages.shared import cache, show, state
+from pages.shared.map_job import MapJob, duration
+from vae_core.checkpoint import Checkpoint
+from vae_core.mapping import expected_seconds
+
+
+def all_images(checkpoint: Checkpoint) -> None:
+    """A quiet line where images are missing from the map, and the way to have them."""
+    if len(checkpoint.codes) >= checkpoint.codes.n_total:
+        return
+    folder = cache.folder_for_runs() / f"{checkpoint.name}-all"
+    job = cache.map_jobs().get(folder)
+    is_running = job is not None and job.state == "running"
+    st.fragment(_line, run_every="1s" if is_running else None)(checkpoint, folder, is_running)
+
+
+def _line(checkpoint: Checkpoint, folder: Path, was_running: bool) -> None:
+    job = cache.map_jobs().get(folder)
+    if job is not None and job.state == "running":
+        _running(job)
+        return
+    if was_running:
+        # The model list and the rest of the page have something new to show.
+        st.rerun()
+    if job is not None and job.state == "failed":
+        st.error(f"The map of all images was not made: {job.problem}")
+    made = cache.map_of_all(checkpoint)
+    if made is not None:
+        _open(checkpoint, made)
+    elif cache.originals(checkpoint) is None:
+        _explain(checkpoint, folder)
+    else:
+        _offer(checkpoint, folder)
+
+
+def _shown(checkpoint: Checkpoint) -> str:
+    codes = checkpoint.codes
+    return f"The map shows {len(codes):,} of {codes.n_total:,} images"
+
+
+def _running(job: MapJob) -> None:
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    left.progress(min(1.0, job.share), text=f"{job.text}; you can go on exploring.")
+    right.button("Cancel", icon=":material/close:", key="map_all_cancel", on_click=job.cancel,
+                 disabled=job.text == "Stopping", width="stretch")  # fmt: skip
+
+
+def _offer(checkpoint: Checkpoint, folder: Path) -> None:
+    n = checkpoint.codes.n_total
+    has_umap = "umap" in checkpoint.maps
+    needed = duration(sum(expected_seconds(n, with_umap=has_umap).values()))
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.caption(f"{_shown(checkpoint)}.", width="content")
+    if row.button(
+        f"Map all {n:,}",
+        icon=":material/blur_on:",
+        key="map_all",
+        type="tertiary",
+        disabled=cache.map_jobs().is_busy,
+        help=f"Encodes every image and arranges them; {needed} on one core, in the background. "
+        "It becomes a model of its own; this one stays as it is.",
+    ):
+        cache.map_jobs().forget(folder)
+        cache.map_jobs().start(_command(checkpoint, folder), folder=folder)
+        st.rerun()
+
+
+def _open(checkpoint: Checkpoint, made: str) -> None:
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.caption(f"{_shown(checkpoint)}; a map of all of them is ready.", width="content")
+    # A callback: the model list above this line is drawn before it.
+    row.button("Open it", icon=":material/map:", key="map_all_open", type="tertiary",
+               on_click=state.open_model, args=(made,))  # fmt: skip
+
+
+def _explain(checkpoint: Checkpoint, folder: Path) -> None:
+    command = shlex.join(["python", "-m", "vae_core", *_command(checkpoint, folder)])
+    st.caption(
+        f"{_shown(checkpoint)}; the data '{show.source_name(checkpoint.card)}' are not on this "
+        f"machine (or have changed). Where they are, this maps all of them: `{command}`"
+    )
+
+
+def _command(checkpoint: Checkpoint, folder: Path) -> list[str]:
+    """Arguments of the verb that writes the same kinds of map of all images."""
+    source = str(checkpoint.card["data"]["source"])
+    command = ["map", _short(checkpoint.path), "--data", source, "--out", _short(folder)]
+    if folder.exists():
+        command.append("--overwrite")
+    return command if "umap" in checkpoint.maps else [*command, "--no-umap"]
+
+
+def _short(path: Path) -> str:
+    """A path as it is typed in the project's folder."""
+    path = path.resolve()
+    return str(path.relative_to(cache.ROOT)) if path.is_relative_to(cache.ROOT) else str(path)
