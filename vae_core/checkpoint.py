@@ -47,6 +47,11 @@ FIELDS: Final = (
 _PICKLE_STARTS: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
+def key_of(card: Mapping[str, Any]) -> str:
+    """Sixteen hex digits that name the weights a card stands beside."""
+    return str(card["files"]["model.safetensors"])[:16]
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A loaded model with its card; codes and maps are read when first asked for."""
@@ -63,7 +68,7 @@ class Checkpoint:
     @property
     def key(self) -> str:
         """Sixteen hex digits that name these very weights."""
-        return str(self.card["files"]["model.safetensors"])[:16]
+        return key_of(self.card)
 
     @cached_property
     def codes(self) -> Codes:
@@ -94,6 +99,11 @@ class Listed:
     path: Path
     card: Mapping[str, Any] | None
     problem: str = ""
+
+    @property
+    def key(self) -> str | None:
+        """`Checkpoint.key` of what the folder holds, None without a card."""
+        return None if self.card is None else key_of(self.card)
 
 
 def save_checkpoint(
