@@ -51,6 +51,11 @@ _PACK_BELOW_BYTES: Final = 16_000_000
 _PICKLE_STARTS: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
+def key_of(card: Mapping[str, Any]) -> str:
+    """Sixteen hex digits that name the weights a card stands beside."""
+    return str(card["files"]["model.safetensors"])[:16]
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A loaded model with its card; codes and maps are read when first asked for."""
@@ -67,7 +72,7 @@ class Checkpoint:
     @property
     def key(self) -> str:
         """Sixteen hex digits that name these very weights."""
-        return str(self.card["files"]["model.safetensors"])[:16]
+        return key_of(self.card)
 
     @property
     def codes_key(self) -> str:
@@ -103,6 +108,11 @@ class Listed:
     path: Path
     card: Mapping[str, Any] | None
     problem: str = ""
+
+    @property
+    def key(self) -> str | None:
+        """`Checkpoint.key` of what the folder holds, None without a card."""
+        return None if self.card is None else key_of(self.card)
 
 
 def save_checkpoint(

@@ -1,4 +1,4 @@
-"""The two elements that decode in the browser: the latent map and the latent walk.
+"""The elements that decode in the browser: the map, the walk, the path player and the grid.
 
 Their sources are in web/. Streamlit sends an element's script with every rerun, so the script is a
 small loader; the rest is one bundle, published once as a static file.
@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -46,9 +46,11 @@ SOURCES = (
     "walk_history.js",
     "walk_rows.js",
     "walk_trust.js",
+    "walk_pad.js",
     "walk.js",
     "path_chart.js",
     "path.js",
+    "grid.js",
 )
 STYLES = ("style.css", "walk.css")
 
@@ -115,6 +117,21 @@ def latent_path(*, data: Mapping[str, Any], key: str) -> None:
     _mount("path", dict(data), key=key, events=())
 
 
+def latent_grid(*, data: Mapping[str, Any], key: str, on_pick: Callable[[int], None]) -> None:
+    """Show a grid of codes; `on_pick` is called with a cell's number, before the next run.
+
+    The format of `data` is described in web/README.md.
+    """
+
+    def picked() -> None:
+        cell = st.session_state[key]["pick"]["cell"]
+        if cell in range(len(data["codes"])):
+            on_pick(int(cell))
+
+    message = {**data, "view": "grid", "bundle": bundle_url()}
+    _renderer("grid")(key=key, data=message, on_pick_change=picked)
+
+
 @lru_cache(maxsize=1)
 def _bundle() -> tuple[str, bytes]:
     """Name and content of the joined scripts and styles."""
@@ -124,7 +141,7 @@ def _bundle() -> tuple[str, bytes]:
         f"const style = document.createElement('style'); style.textContent = {style};"
         "document.head.append(style);\n"
         "export const VIEWS ="
-        " { map: mountMap, walk: mountWalk, path: mountPath };\n"
+        " { map: mountMap, walk: mountWalk, path: mountPath, grid: mountGrid };\n"
         "export { Decoder };\n"
     )
     script = "\n".join(parts).encode()

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from pages.shared import show
 from vae_core.checkpoint import Listed
+from vae_core.errors import DataError
+from vae_core.export import read_permalink, read_plain
 
 DEFAULT_MODEL = "faces"
-LARGEST = 1e6
+# A place on the map is written as a code of two numbers.
+code_from_text = read_plain
 _MODEL = "model_name"
 _ASKED = "url_at_start"
 _GOAL = "map_goal"
@@ -55,7 +58,7 @@ def model_picker(listed: Sequence[Listed]) -> None:
 
 def _choose(good: Mapping[str, Listed]) -> None:
     names = list(good)
-    wanted = st.session_state.get(_MODEL) or url_at_start().get("model") or DEFAULT_MODEL
+    wanted = st.session_state.get(_MODEL) or _linked(good) or DEFAULT_MODEL
     if wanted not in good:
         if wanted != DEFAULT_MODEL:
             st.warning(f"There is no model '{wanted}' here; the first one is shown instead.")
@@ -69,8 +72,8 @@ def _choose(good: Mapping[str, Listed]) -> None:
         key="model_widget",
     )
     if st.session_state.get(_MODEL) not in (None, chosen):
-        use_up("point", "at", "z", "map", "colour")
-        put_in_url(point=None, at=None, z=None)
+        use_up("point", "at", "z", "code", "map", "colour")
+        put_in_url(point=None, at=None, z=None, code=None)
         for name in ("code", "code_source"):
             st.session_state.pop(name, None)
     st.session_state[_MODEL] = chosen
@@ -89,27 +92,23 @@ def open_model(name: str) -> None:
     st.session_state["model_widget"] = name
 
 
+def _linked(good: Mapping[str, Listed]) -> str | None:
+    """The model of the first visit's link: the one its code was made for, whatever it is called."""
+    asked = url_at_start()
+    named = asked.get("model")
+    try:
+        key = read_permalink(asked.get("code", ""))[0]
+    except DataError:
+        # What is wrong with a link is said where its code is used.
+        return named
+    found = [name for name, item in good.items() if item.key == key]
+    return named if named in found or not found else found[0]
+
+
 def model_name() -> str | None:
     """The folder name of the chosen model, or None when there is none."""
     name: str | None = st.session_state.get(_MODEL)
     return name
-
-
-def code_to_text(z: NDArray[np.float32]) -> str:
-    """A code as the text of a link: three decimals, commas."""
-    return ",".join(f"{value:.3f}".rstrip("0").rstrip(".") for value in z)
-
-
-def code_from_text(text: str, *, n_latent: int) -> NDArray[np.float32] | None:
-    """Inverse of `code_to_text`; None when the text is no code of this size."""
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        return None
-    # Refuses nan and infinities too; beyond this squares and networks overflow.
-    if len(values) != n_latent or not all(abs(value) <= LARGEST for value in values):
-        return None
-    return np.array(values, np.float32)
 
 
 def keep_code(z: NDArray[np.float32], *, source: str) -> None:

@@ -15,6 +15,7 @@ from pages.shared import (
     walk_arithmetic,
     walk_code,
     walk_export,
+    walk_grid,
     walk_paths,
     walk_payload,
     walk_shelf,
@@ -23,8 +24,9 @@ from pages.shared.components import latent_walk
 from pages.shared.walk_code import Stand
 from pages.shared.walk_payload import Kind
 from vae_core.checkpoint import Checkpoint
+from vae_core.export import write_plain
 
-SECTIONS: Final = ("Sliders", "Paths", "Arithmetic", "Export")
+SECTIONS: Final = ("Sliders", "Paths", "Grid", "Arithmetic", "Export")
 _NAMES: Final = "walk_names"
 
 
@@ -43,6 +45,7 @@ def sections(checkpoint: Checkpoint) -> None:
     )
     parts = {
         "Paths": walk_paths.paths,
+        "Grid": walk_grid.grid,
         "Arithmetic": walk_arithmetic.arithmetic,
         "Export": walk_export.export,
     }
@@ -112,4 +115,4 @@ def _walk(checkpoint: Checkpoint, stand: Stand, part: dict[str, Any]) -> None:
         names[str(moved.rename["id"])] = str(moved.rename["name"])[: shelf.MAX_NAME]
     if moved.z is not None and len(moved.z) == checkpoint.model.n_latent:
         walk_code.move_to(checkpoint, np.array(moved.z, np.float32))
-    state.put_in_url(z=state.code_to_text(walk_code.current(checkpoint).code), code=None)
+    state.put_in_url(z=write_plain(walk_code.current(checkpoint).code), code=None)

@@ -12,7 +12,7 @@ from pages.shared import state
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import ExplorerError
 from vae_core.examine import snap
-from vae_core.export import read_permalink
+from vae_core.export import read_permalink, read_plain
 
 Floats = NDArray[np.float32]
 SECTION = "walk_section"
@@ -102,4 +102,4 @@ def _linked(checkpoint: Checkpoint) -> Floats | None:
             return read_permalink(asked["code"], model_key=checkpoint.key, n_latent=n_latent)[1]
         except ExplorerError as error:
             st.warning(str(error))
-    return state.code_from_text(asked.get("z", ""), n_latent=n_latent)
+    return read_plain(asked.get("z", ""), n_latent=n_latent)

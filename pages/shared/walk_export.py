@@ -32,6 +32,7 @@ from vae_core.latent.directions import Direction, step
 Floats = NDArray[np.float32]
 N_SWEEP: Final = 30
 SHEET_COLUMNS: Final = 10
+Files = dict[str, tuple[str, Callable[[], bytes]]]
 SIDES: Final = (128, 192, 256, 512)
 LEAST_STD: Final = 1e-6
 MAX_VARIATIONS: Final = 200
@@ -111,7 +112,7 @@ def _downloads(checkpoint: Checkpoint, film: Film) -> None:
 
     about = {"model": checkpoint.name, "key": checkpoint.key, "walk": film.title}
     pace = 1000 / fps
-    files: dict[str, tuple[str, Callable[[], bytes]]] = {
+    files: Files = {
         "GIF": ("image/gif", lambda: gif_bytes(
             pictures(), milliseconds_per_frame=pace, scale=scale, bounce=film.bounce)),
         "MP4": ("video/mp4", lambda: mp4_bytes(
@@ -120,22 +121,43 @@ def _downloads(checkpoint: Checkpoint, film: Film) -> None:
         "npz": ("application/octet-stream", lambda: npz_bytes(codes, pictures(), about)),
     }  # fmt: skip
     has_video = find_spec("av") is not None
+    _buttons(files, name=name, key="export", without="" if has_video else "MP4")
+    if not has_video:
+        st.caption("MP4 needs the package 'av': run `pip install av`, or take the GIF.")
+    st.caption("GIF and MP4 play; PNG is a sheet of all frames; npz holds codes and frames.")
+
+
+def sheet_and_arrays(
+    checkpoint: Checkpoint, codes: Floats, *, title: str, n_columns: int, key: str
+) -> None:
+    """Buttons that write codes `[n,D]` as a PNG sheet of `n_columns` or as npz, when pressed."""
+
+    def pictures() -> Floats:
+        return decode(checkpoint, codes)
+
+    about = {"model": checkpoint.name, "key": checkpoint.key, "walk": title, "columns": n_columns}
+    files: Files = {
+        "PNG sheet": ("image/png", lambda: sheet_bytes(pictures(), n_columns=n_columns)),
+        "npz": ("application/octet-stream", lambda: npz_bytes(codes, pictures(), about)),
+    }
+    _buttons(files, name=f"{checkpoint.name}-{key}", key=key)
+
+
+def _buttons(files: Files, *, name: str, key: str, without: str = "") -> None:
+    """One download for each kind of file; nothing is written before it is pressed."""
     columns = st.columns(len(files))
     for column, (label, (mime, write)) in zip(columns, files.items(), strict=True):
         column.download_button(
             label,
             write,
-            f"{name}.{label.lower()}",
+            f"{name}.{label.split()[0].lower()}",
             mime,
-            key=f"export_{label}",
+            key=f"{key}_{label}",
             on_click="ignore",
             icon=":material/download:",
-            disabled=label == "MP4" and not has_video,
+            disabled=label == without,
             width="stretch",
         )
-    if not has_video:
-        st.caption("MP4 needs the package 'av': run `pip install av`, or take the GIF.")
-    st.caption("GIF and MP4 play; PNG is a sheet of all frames; npz holds codes and frames.")
 
 
 def _variations(checkpoint: Checkpoint) -> None:

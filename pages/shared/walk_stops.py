@@ -15,6 +15,7 @@ from vae_core.examine import snap
 
 CURRENT: Final = "this code"
 AVERAGE: Final = "average code"
+PICKED: Final = "picked on the map"
 N_IMAGES: Final = 6
 THUMB_PIXELS: Final = 84
 _SEED: Final = "walk_images_seed"
@@ -33,6 +34,9 @@ def stops(checkpoint: Checkpoint) -> dict[str, Stop]:
     """All codes on offer by name: held-out images first, then the shelf and the current code."""
     found = [_image(checkpoint, row) for row in _rows(checkpoint)]
     found += [Stop(item.name, item.z) for item in shelf.kept(checkpoint.key)]
+    picked = _picked(checkpoint)
+    if picked is not None:
+        found.append(Stop(PICKED, picked))
     found.append(Stop(CURRENT, walk_code.current(checkpoint).code))
     found.append(Stop(AVERAGE, snap(checkpoint.codes.mean.mean(0))))
     # The shelf comes later and wins should a kept code be called like an image.
@@ -76,6 +80,15 @@ def _rows(checkpoint: Checkpoint) -> list[int]:
     seeds = range(1 + st.session_state.get(_SEED, 0))
     draws = [cache.sample_rows(checkpoint, n=N_IMAGES, seed=seed) for seed in seeds]
     return list(dict.fromkeys(row for draw in draws for row in draw))
+
+
+def _picked(checkpoint: Checkpoint) -> NDArray[np.float32] | None:
+    """The code `[D]` last picked on this model's map, if any."""
+    # Written by the Explore page: the model's key and the pick as the map told it.
+    key, pick = st.session_state.get("explore_pick", ("", None))
+    if key != checkpoint.key or pick is None:
+        return None
+    return snap(np.array(pick["z"], np.float32))
 
 
 def _image(checkpoint: Checkpoint, row: int) -> Stop:

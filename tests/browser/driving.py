@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
 MAP = "[data-testid=latent-map]"
@@ -150,3 +152,13 @@ class Slider:
 def code_in_url(page: Page) -> list[float]:
     """The code that the address bar holds."""
     return [float(part) for part in query(page).get("z", "").split(",") if part]
+
+
+def shown_pixels(canvas: Locator) -> NDArray[np.float64]:
+    """What a canvas shows as `[H,W,3]`, 0 to 255."""
+    script = (
+        "(c) => [c.height, c.width, "
+        "Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
+    )
+    height, width, values = canvas.evaluate(script)
+    return np.array(values, np.float64).reshape(height, width, 4)[:, :, :3]

@@ -101,6 +101,23 @@ def read_permalink(
     return key, z
 
 
+def write_plain(z: Floats) -> str:
+    """The code `z` `[D]` as text one can read and type: three decimals and commas, no check."""
+    return ",".join(f"{value:.3f}".rstrip("0").rstrip(".") for value in z)
+
+
+def read_plain(text: str, *, n_latent: int) -> Floats | None:
+    """Inverse of `write_plain`; None when the text is no code of this size within ±1e6."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        return None
+    # Refuses NaN and infinities too.
+    if len(values) != n_latent or not all(abs(value) <= LARGEST for value in values):
+        return None
+    return np.array(values, np.float32)
+
+
 def _numbers_of(text: str, head: str, payload: str) -> Floats:
     data = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)) if _fits(payload) else b""
     body, check = data[:-4], data[-4:]

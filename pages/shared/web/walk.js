@@ -1,6 +1,7 @@
 // The latent walk: sliders along dimensions or vectors, the picture follows while they move.
 import { decoderFor, el, framed, mount, settled, snap3, styleForSize } from "./common.js";
 import { WalkHistory } from "./walk_history.js";
+import { PlanePad } from "./walk_pad.js";
 import { codeAlong, coordinate, WalkRow } from "./walk_rows.js";
 import { WalkTrust } from "./walk_trust.js";
 
@@ -53,9 +54,10 @@ class WalkView {
     this.list = el("div", { class: "lx-sliders" });
     this.dead = el("div", { class: "lx-sliders" });
     this.deadTitle = el("summary");
+    this.pad = new PlanePad({ pressed: () => { this.holdPad(); this.gesture = true; }, move: (z) => this.moveOnPad(z), settled: () => this.settle(), changed: () => { this.follow(); this.refill(); } });
     this.details = el("details", { class: "lx-details", on: { toggle: () => this.refill() } }, this.deadTitle, this.dead);
     this.notice = el("div", { class: "lx-notice lx-notice-inline", role: "status" }, el("span", { class: "lx-spinner" }), el("span", { text: "Loading the decoder" }));
-    this.root = el("div", { class: "lx-root lx-walk", "data-testid": "latent-walk" }, el("div", { class: "lx-columns" }, el("div", { class: "lx-main" }, this.notice, this.list, this.details), this.panel));
+    this.root = el("div", { class: "lx-root lx-walk", "data-testid": "latent-walk" }, el("div", { class: "lx-columns" }, el("div", { class: "lx-main" }, this.notice, this.pad.root, this.list, this.details), this.panel));
     host.append(this.root);
   }
 
@@ -101,6 +103,7 @@ class WalkView {
     this.used = 0;
     this.list.replaceChildren(...this.rows.slice(0, n_live).map((row) => row.root));
     this.dead.replaceChildren(...this.rows.slice(n_live).map((row) => row.root));
+    this.pad.load(this.rows, decoder);
     this.details.hidden = rows.length === n_live;
     this.deadTitle.textContent = folded;
     this.notice.hidden = true;
@@ -131,7 +134,7 @@ class WalkView {
   buildRow(along, i) {
     return new WalkRow(along, i, this.decoder.shape, {
       slide: (value) => this.slide(i, value),
-      settled: () => { this.gesture = false; this.held = null; this.tell(); this.refill(); },
+      settled: () => this.settle(),
       pressed: () => { this.hold(i); this.gesture = true; },
       focused: () => { this.used = i; },
       pick: (value) => { this.used = i; this.jump(codeAlong(along, this.z, value)); },
@@ -149,6 +152,31 @@ class WalkView {
     this.showHistory();
   }
 
+  settle() {
+    this.gesture = false;
+    this.held = null;
+    this.tell();
+    this.refill();
+  }
+
+  /** A run of moves on the plane is one step to undo, like one of a slider. */
+  holdPad() {
+    this.stop();
+    this.history.remember(this.z);
+    this.held = { i: "pad" };
+    this.showHistory();
+  }
+
+  moveOnPad(z) {
+    if (this.held?.i !== "pad") this.holdPad();
+    this.z = z;
+    this.rows.forEach((row) => row.show(z));
+    this.stopStrips();
+    this.follow();
+    this.tell();
+    this.refill();
+  }
+
   slide(i, value) {
     if (this.held?.i !== i) this.hold(i);
     this.place(value);
@@ -157,7 +185,7 @@ class WalkView {
   }
 
   place(value) {
-    this.z = codeAlong(this.rows[this.held.i].along, this.held.z, value);
+    this.z = this.pad.z = codeAlong(this.rows[this.held.i].along, this.held.z, value);
     this.rows.forEach((row, i) => row.show(this.z, i === this.held.i && !this.playing));
     this.stopStrips();
     this.follow();
@@ -231,6 +259,7 @@ class WalkView {
     if (!this.z || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (target.isContentEditable || target.matches?.("input:not(.lx-range), textarea, select")) return;
     const isFree = target === document.body || this.root.contains(target), isPressable = target.matches?.("button, a, summary, input[type=checkbox]");
+    if (this.pad.key(event)) { event.preventDefault(); event.stopImmediatePropagation(); return; }
     const arrow = !target.matches?.("input") && isFree && { arrowleft: -1, arrowright: 1 }[name];
     const run = { r: () => this.random(), m: () => this.jump(this.data.mean), 0: () => this.jump(this.data.start), z: () => this.back("undo"), y: () => this.back("redo") }[name]
       ?? (arrow ? () => this.nudge(arrow) : null) ?? (name === " " && isFree && !isPressable ? () => this.togglePlay() : null);
@@ -250,6 +279,7 @@ class WalkView {
   // ---- pictures -----------------------------------------------------------------------------------
   show() {
     this.held = null;
+    this.pad.z = this.z;
     this.stopStrips();
     this.rows.forEach((row) => row.show(this.z));
     this.showHistory();
@@ -258,8 +288,10 @@ class WalkView {
   }
 
   paint() {
+    if (!this.decoder || !this.z) return;
     const ms = this.decoder.paint(this.canvas, this.z);
     this.trust.follow(this.z);
+    this.pad.follow(this.canvas, this.z);
     const now = performance.now();
     if (now - (this.lastPaint ?? 0) < 250) this.fps = 0.85 * (this.fps || 30) + 0.15 * 1000 / (now - this.lastPaint);
     this.lastPaint = now;
@@ -280,14 +312,17 @@ class WalkView {
     const seen = (row) => { const box = row.root.getBoundingClientRect(); return box.bottom < 0 || box.top > innerHeight ? 1 : 0; };
     const todo = rows.map((row) => [seen(row), row]).sort((a, b) => a[0] - b[0])
       .flatMap(([, row]) => row.thumbs.map((thumb) => ({ row, thumb })));
+    this.pad.prepare();
     const idle = window.requestIdleCallback ?? ((run) => setTimeout(run, 16));
     const slice = () => {
       const start = performance.now();
-      while (job === this.job && todo.length && performance.now() - start < SLICE_MS) {
+      while (job === this.job && performance.now() - start < SLICE_MS) {
+        if (this.pad.paintNext()) continue;
+        if (!todo.length) return;
         const { row, thumb } = todo.shift();
         row.paintThumb(thumb, z, this.decoder);
       }
-      if (job === this.job && todo.length) idle(slice, { timeout: 200 });
+      if (job === this.job) idle(slice, { timeout: 200 });
     };
     idle(slice, { timeout: 200 });
   }
