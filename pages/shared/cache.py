@@ -13,11 +13,12 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import payload, walk_payload
+from pages.shared import atlas, payload, walk_payload
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
 from vae_core.examine import Examination, decode, examine
+from vae_core.export.atlas import AtlasPlan, Find
 from vae_core.latent.directions import Direction
 from vae_core.latent.paths import PathGraph, path_graph
 from vae_core.latent.prior_match import (
@@ -105,6 +106,17 @@ def originals_of(checkpoint: Checkpoint, rows: tuple[int, ...]) -> NDArray[np.ui
         return find(checkpoint.codes.ids[list(rows)])
     except ExplorerError:
         return None
+
+
+def atlas_part(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Where the map finds small originals, drawn in the background; None without originals."""
+    find = originals(checkpoint)
+    return None if find is None else _atlas(atlas.plan_of(checkpoint), checkpoint, find)
+
+
+@st.cache_resource(show_spinner=False)
+def _atlas(plan: AtlasPlan, _checkpoint: Checkpoint, _find: Find) -> dict[str, Any]:
+    return atlas.start(_checkpoint, _find, plan)
 
 
 @st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_BY_CHECKPOINT)

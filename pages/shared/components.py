@@ -34,6 +34,7 @@ SOURCES = (
     "names.js",
     "gestures.js",
     "lasso.js",
+    "atlas.js",
     "pictures.js",
     "tools.js",
     "chart.js",

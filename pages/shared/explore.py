@@ -126,7 +126,10 @@ def _map_data(checkpoint: Checkpoint, view: View) -> dict[str, Any]:
     kept = regions.group_colours(checkpoint) if view.colour == GROUPS else None
     if kept is not None:
         data["colour"] = payload.categories_part("group", kept["names"], kept["values"])
-    return data | {"trust": cache.trust_part(checkpoint)}
+    return data | {
+        "trust": cache.trust_part(checkpoint),
+        "atlas": cache.atlas_part(checkpoint),
+    }
 
 
 def _choose_plane(checkpoint: Checkpoint, pair: tuple[int, int] | None, column: Any) -> str:
