@@ -19,7 +19,7 @@ LONGEST_PAUSE_SECONDS: Final = 0.5
 
 def plan_of(checkpoint: Checkpoint) -> AtlasPlan:
     """Which tiles there will be; models with the same codes of the same data share them."""
-    return plan_atlas(checkpoint.codes, checkpoint.model.spec, source=checkpoint.card["data"])
+    return plan_atlas(checkpoint.codes, checkpoint.model.spec.shape, source=checkpoint.card["data"])
 
 
 def start(checkpoint: Checkpoint, find: Find, plan: AtlasPlan) -> dict[str, Any]:

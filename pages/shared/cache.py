@@ -17,6 +17,7 @@ from pages.shared import atlas, payload, walk_payload
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
+from vae_core.evaluate.predict import Predictions, predict_labels
 from vae_core.examine import Examination, decode, examine
 from vae_core.export.atlas import AtlasPlan, Find
 from vae_core.latent.directions import Direction
@@ -135,6 +136,19 @@ def decoded(checkpoint: Checkpoint, codes: NDArray[np.float32]) -> NDArray[np.fl
 def map_data(checkpoint: Checkpoint, projection: str, colour: str) -> dict[str, Any]:
     """The static part of the map element's data; files are published once."""
     return payload.map_data(checkpoint, projection, colour)
+
+
+@st.cache_resource(
+    max_entries=20,
+    show_spinner="Fitting five classifiers to the codes…",
+    hash_funcs=_BY_CHECKPOINT,
+)
+def predictions(checkpoint: Checkpoint, kinds: NDArray[np.int64]) -> Predictions | None:
+    """What linear readers of the codes say of kinds `[N]` they did not see; None for too few."""
+    try:
+        return predict_labels(checkpoint.codes.mean, kinds)
+    except ExplorerError:
+        return None
 
 
 @st.cache_resource(max_entries=20, show_spinner=False, hash_funcs=_BY_CHECKPOINT)

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import payload
+from pages.shared.payload import Colouring
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent.region import principal_axes
 
@@ -21,14 +21,14 @@ _PALETTE = (
 )  # fmt: skip
 
 
-def cloud(checkpoint: Checkpoint, colour: str) -> None:
+def cloud(checkpoint: Checkpoint, colour: Colouring) -> None:
     """The cloud of all codes; it shows, and leaves picking to the flat maps."""
     axes = principal_axes(checkpoint.codes.mean, n=3)
     if len(axes.axes) < 3:
         st.info("This model's codes fill fewer than three dimensions; a flat map shows them all.")
         return
     xyz = (checkpoint.codes.mean - axes.mean) @ axes.axes.T
-    figure = go.Figure(_traces(checkpoint, xyz, colour))
+    figure = go.Figure(_traces(xyz, colour))
     figure.update_layout(
         height=HEIGHT,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
@@ -42,10 +42,7 @@ def cloud(checkpoint: Checkpoint, colour: str) -> None:
     )
 
 
-def _traces(checkpoint: Checkpoint, xyz: NDArray[np.float32], colour: str) -> list[go.Scatter3d]:
-    found = payload.colouring_of(checkpoint, colour)
-    if found is None:
-        return [_trace(xyz, "codes", {"color": _PALETTE[0]})]
+def _traces(xyz: NDArray[np.float32], found: Colouring) -> list[go.Scatter3d]:
     if found.names is None:
         bar = {"title": found.label}
         look = {"color": found.values, "colorscale": "Viridis", "colorbar": bar}

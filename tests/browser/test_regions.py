@@ -174,3 +174,19 @@ def test_the_legend_hides_what_lies_outside_its_handles(visit: Visit) -> None:
     expect(page.get_by_test_id("point-count")).to_have_text(re.compile(r"^\d+ of 120 of 120"))
     shown = int(page.get_by_test_id("point-count").inner_text().split()[0])
     assert 0 < draw(page, tool="box", **everything) <= shown < all_of_them
+
+
+def test_a_kind_is_found_by_its_name_and_becomes_the_region(
+    visit: Visit, tiny_checkpoints: Path
+) -> None:
+    codes = load_checkpoint(tiny_checkpoints / "faces-tiny").codes
+    assert codes.labels is not None
+    n = int((codes.labels == codes.label_names.index("curly")).sum())
+    page = visit(FACES)
+    wait_painted(page)
+    field = page.get_by_label("Find image")
+    field.fill("curly")
+    field.press("Enter")
+    says(page, f"{n} images, ")
+    expect(page.locator(".lx-legend")).to_contain_text("label:curly")
+    expect(page.locator(".lx-caption")).to_contain_text("curly")

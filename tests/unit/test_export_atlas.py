@@ -14,11 +14,10 @@ from tests.fixtures import small_model, stripes
 from vae_core.errors import DataError
 from vae_core.export import atlas
 from vae_core.latent.codes import Codes, encode_set
-from vae_core.types import ImageSpec
 
 IMAGES = stripes(40)
 CODES = encode_set(small_model(), IMAGES)
-SPEC = ImageSpec(1, 8, 8)
+SHAPE = (1, 8, 8)
 SOURCE = {"source": "stripes"}
 
 
@@ -33,7 +32,7 @@ def _small_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fresh(source: str, codes: Codes = CODES) -> atlas.AtlasPlan:
-    return atlas.plan_atlas(codes, SPEC, source={"source": source})
+    return atlas.plan_atlas(codes, SHAPE, source={"source": source})
 
 
 def test_every_original_lies_at_its_place_unchanged() -> None:
@@ -48,7 +47,7 @@ def test_every_original_lies_at_its_place_unchanged() -> None:
 
 
 def test_large_pictures_are_shrunk_in_proportion() -> None:
-    plan = atlas.plan_atlas(CODES, ImageSpec(3, 128, 64), source=SOURCE)
+    plan = atlas.plan_atlas(CODES, (3, 128, 64), source=SOURCE)
     assert (plan.height, plan.width) == (32, 16)
     pixels = np.full((2, 3, 128, 64), 200, np.uint8)
     assert Image.open(io.BytesIO(atlas.sheet_bytes_of(pixels, plan))).size == (4 * 16, 32)

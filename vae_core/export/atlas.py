@@ -20,7 +20,6 @@ from vae_core.errors import DataError
 from vae_core.files import replace_file
 from vae_core.grid import to_picture
 from vae_core.latent.codes import Codes
-from vae_core.types import ImageSpec
 
 Pixels = NDArray[np.uint8]
 Find = Callable[[NDArray[np.int64]], Pixels]
@@ -63,14 +62,19 @@ class AtlasPlan:
         return range(PER_SHEET * sheet, min(self.n, PER_SHEET * (sheet + 1)))
 
 
-def plan_atlas(codes: Codes, spec: ImageSpec, *, source: Mapping[str, Any]) -> AtlasPlan:
-    """Tiles for up to 20,000 codes, at most 32 pixels long; `source` is the card's record of it."""
-    shrink = min(1.0, MAX_SIDE / max(spec.height, spec.width))
-    height, width = (max(1, round(side * shrink)) for side in (spec.height, spec.width))
+def plan_atlas(
+    codes: Codes, shape: tuple[int, int, int], *, source: Mapping[str, Any]
+) -> AtlasPlan:
+    """Tiles for up to 20,000 codes of images `[C,H,W]`, the longer side at most 32 pixels.
+
+    `source` is the card's record of the data.
+    """
+    shrink = min(1.0, MAX_SIDE / max(shape[1:]))
+    height, width = (max(1, round(side * shrink)) for side in shape[1:])
     ids = codes.ids[:MAX_TILES]
     digest = hashlib.sha256(np.ascontiguousarray(ids, "<i8").tobytes()).hexdigest()
     record = json.dumps(source, sort_keys=True, default=str)
-    key = make_key([f"atlas {VERSION}", record, str(spec.shape), f"{height}x{width}", digest])
+    key = make_key([f"atlas {VERSION}", record, str(shape), f"{height}x{width}", digest])
     return AtlasPlan(len(ids), height, width, key)
 
 
