@@ -13,12 +13,14 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import payload, show, walk_payload
+from pages.shared import atlas, payload, show, walk_payload
 from pages.shared.map_job import MapJobs
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
+from vae_core.evaluate.predict import Predictions, predict_labels
 from vae_core.examine import Examination, decode, examine
+from vae_core.export.atlas import AtlasPlan, Find
 from vae_core.latent.directions import Direction
 from vae_core.latent.paths import PathGraph, path_graph
 from vae_core.latent.prior_match import (
@@ -132,6 +134,17 @@ def originals_of(checkpoint: Checkpoint, rows: tuple[int, ...]) -> NDArray[np.ui
         return None
 
 
+def atlas_part(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """Where the map finds small originals, drawn in the background; None without originals."""
+    find = originals(checkpoint)
+    return None if find is None else _atlas(atlas.plan_of(checkpoint), checkpoint, find)
+
+
+@st.cache_resource(show_spinner=False)
+def _atlas(plan: AtlasPlan, _checkpoint: Checkpoint, _find: Find) -> dict[str, Any]:
+    return atlas.start(_checkpoint, _find, plan)
+
+
 @st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
 def examination(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examination:
     """`vae_core.examine.examine`, remembered."""
@@ -148,6 +161,19 @@ def decoded(checkpoint: Checkpoint, codes: NDArray[np.float32]) -> NDArray[np.fl
 def map_data(checkpoint: Checkpoint, projection: str, colour: str) -> dict[str, Any]:
     """The static part of the map element's data; files are published once."""
     return payload.map_data(checkpoint, projection, colour)
+
+
+@st.cache_resource(
+    max_entries=20,
+    show_spinner="Fitting five classifiers to the codes…",
+    hash_funcs=_BY_CHECKPOINT,
+)
+def predictions(checkpoint: Checkpoint, kinds: NDArray[np.int64]) -> Predictions | None:
+    """What linear readers of the codes say of kinds `[N]` they did not see; None for too few."""
+    try:
+        return predict_labels(checkpoint.codes.mean, kinds)
+    except ExplorerError:
+        return None
 
 
 @st.cache_resource(max_entries=20, show_spinner=False, hash_funcs=_BY_CHECKPOINT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,6 +34,7 @@ SOURCES = (
     "names.js",
     "gestures.js",
     "lasso.js",
+    "atlas.js",
     "pictures.js",
     "tools.js",
     "raster.js",
@@ -83,6 +84,14 @@ def latent_map(*, data: Mapping[str, Any], key: str, height: int = 620) -> MapSt
 def put_pick(*, data: Mapping[str, Any], key: str, pick: Mapping[str, Any]) -> None:
     """Let the map called `key` return this pick from now on, as if it had been clicked."""
     st.session_state[f"_{key}_pick"] = (_subject(data), dict(pick))
+
+
+def put_region(*, data: Mapping[str, Any], key: str, rows: NDArray[np.int64]) -> None:
+    """Let the map called `key` return these rows as its region from now on, as if drawn."""
+    inside = np.zeros(data["points"]["n"], np.bool_)
+    inside[rows] = True
+    bits = b64encode(np.packbits(inside, bitorder="little").tobytes()).decode()
+    st.session_state[f"_{key}_region"] = (_subject(data), {"n": len(rows), "bits": bits})
 
 
 def _subject(data: Mapping[str, Any]) -> str:

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, figures, lenses, payload, prior, regions, shelf, show, solid, state
-from pages.shared.components import latent_map, put_pick
+from pages.shared import (
+    cache,
+    colours,
+    figures,
+    lenses,
+    payload,
+    prior,
+    regions,
+    search,
+    show,
+    solid,
+    state,
+)
+from pages.shared.components import latent_map, put_pick, put_region
+from pages.shared.explore_view import View, map_data, projection_of
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import nearest_codes, snap
-from vae_core.latent.directions import Direction, direction_plane
-from vae_core.latent.projection import Projection
 
 _MAP = "explore_map"
 _PICKED, _SECTION, _DRAWN = "explore_pick", "explore_section", "explore_drawn"
-_MAP_NAMES = {
-    "umap": "UMAP",
-    "pca": "PCA",
-    solid.NAME: "three dimensions",
-    "0,1": "latent plane",
-    "dimensions": "two dimensions",
-}
-
-
-GROUPS = "groups"
 SECTIONS = {
     "spot": ":material/location_on: Picked spot",
     "region": ":material/lasso_select: Region",
@@ -38,119 +38,16 @@ SECTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class View:
-    """Which map, coloured by what; a `vector` makes it the map along a saved vector."""
-
-    projection: str
-    colour: str
-    vector: shelf.KeptVector | None = None
-
-
-def choose_view(checkpoint: Checkpoint) -> View:
-    """The controls above the map; what they say goes into the URL."""
-    asked, choices = state.url_at_start(), payload.projection_choices(checkpoint)
-    vectors = {f"vector {v.name}": v for v in shelf.vectors(checkpoint.key)}
-    choices += [*vectors, solid.NAME]
-    wanted = asked.get("map", "")
-    pair = payload.parse_plane(wanted) if payload.is_projection(checkpoint, wanted) else None
-    start = "dimensions" if pair and wanted not in choices else wanted
-    colours = payload.colour_choices(checkpoint)
-    colours += [GROUPS] if regions.group_colours(checkpoint) else []
-    columns = st.columns([2, 2, 1.4, 2.6], vertical_alignment="bottom")
-    _find(checkpoint, columns[2])
-    projection = columns[0].selectbox(
-        "Map",
-        choices,
-        index=choices.index(start) if start in choices else 0,
-        format_func=lambda name: _MAP_NAMES.get(name, name),
-        key=f"map_{checkpoint.key}",
-        help="UMAP keeps neighbours together; PCA is the flattest view; any two dimensions; or, "
-        "once there are two groups, the vector from one to the other.",
-    )
-    colour = columns[1].selectbox(
-        "Colour by",
-        colours,
-        index=colours.index(asked["colour"]) if asked.get("colour") in colours else 0,
-        format_func=lambda name: name.replace("_", " "),
-        key=f"colour_{checkpoint.key}",
-    )
-    if projection == solid.NAME:
-        state.put_in_url(map=projection, colour=colour)
-        return View(projection, colour)
-    if projection in vectors:
-        return View(projection, colour, vectors[projection])
-    if projection == "dimensions":
-        projection = _choose_plane(checkpoint, pair, columns[3])
-    state.put_in_url(map=projection, colour=colour)
-    return View(projection, colour)
-
-
-def _find(checkpoint: Checkpoint, column: Any) -> None:
-    """A field for an image's number; a number that is not on the map is told."""
-
-    def look() -> None:
-        number = payload.whole_number(st.session_state["find"].strip().lstrip("#"))
-        rows = np.flatnonzero(checkpoint.codes.ids == (-1 if number is None else number))
-        if len(rows):
-            state.go_to(row=int(rows[0]))
-        elif st.session_state["find"].strip():
-            asked = st.session_state["find"]
-            st.toast(f"No image '{asked}' is on this map; it shows {len(checkpoint.codes):,}.")
-
-    column.text_input("Find image", key="find", placeholder="number", on_change=look)
-
-
-def projection_of(checkpoint: Checkpoint, view: View) -> Projection:
-    """Where the points of a view lie."""
-    if view.vector is None:
-        return payload.projection_of(checkpoint, view.projection)
-    kept = view.vector
-    along = Direction(kept.name, "attribute", kept.vector, kept.scale, None, kept.text)
-    return direction_plane(checkpoint.codes.mean, along)
-
-
-def _map_data(checkpoint: Checkpoint, view: View) -> dict[str, Any]:
-    """The map's message: the cached part, and what only this visitor has."""
-    colour = payload.colour_choices(checkpoint)[0] if view.colour == GROUPS else view.colour
-    known = view.projection if view.vector is None else next(iter(checkpoint.maps))
-    data = dict(cache.map_data(checkpoint, known, colour))
-    if view.vector is not None:
-        data["backdrop"] = None
-        data["projection"] = payload.projection_message(
-            projection_of(checkpoint, view),
-            name=view.projection,
-            label=view.vector.name,
-            axes=[view.vector.name, "first axis orthogonal to it"],
-        )
-    kept = regions.group_colours(checkpoint) if view.colour == GROUPS else None
-    if kept is not None:
-        data["colour"] = payload.categories_part("group", kept["names"], kept["values"])
-    return data | {"trust": cache.trust_part(checkpoint)}
-
-
-def _choose_plane(checkpoint: Checkpoint, pair: tuple[int, int] | None, column: Any) -> str:
-    order = [int(dim) for dim in checkpoint.codes.dimension_order]
-    if len(order) < 2:
-        return "pca"
-    first, second = pair or (order[0], order[1])
-    with column:
-        left, right = st.columns(2)
-    x = left.selectbox("x", order, order.index(first), format_func="z{}".format, key="plane_x")
-    rest = [dim for dim in order if dim != x]
-    at = rest.index(second) if second in rest else 0
-    y = right.selectbox("y", rest, at, format_func="z{}".format, key=f"plane_y_{x}")
-    return f"{x},{y}"
-
-
 @st.fragment
 def map_and_details(checkpoint: Checkpoint, view: View) -> None:
     """The map and, below it, what the chosen section says. Reruns alone on each click."""
     if view.projection == solid.NAME:
-        known = payload.colour_choices(checkpoint)
-        solid.cloud(checkpoint, view.colour if view.colour in known else known[0])
+        solid.cloud(checkpoint, colours.colouring(checkpoint, view.colour))
         return
-    data = _map_data(checkpoint, view)
+    data = map_data(checkpoint, view)
+    found = search.take_new(checkpoint)
+    if found is not None:
+        put_region(data=data, key=_MAP, rows=found.rows)
     goal = state.take_goal()
     if goal is not None:
         pick = _pick_of_goal(checkpoint, view, goal)
@@ -165,6 +62,8 @@ def map_and_details(checkpoint: Checkpoint, view: View) -> None:
         _remember(checkpoint, pick)
     elif chosen is not None:
         pick = _pick_from_link(checkpoint, view, chosen)
+    if told := colours.words(checkpoint, view.colour):
+        st.caption(told)
     section = _choose_section(seen.region)
     if section == "spot":
         _spot(checkpoint, pick)

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, figures, regions, show, state
+from pages.shared import cache, colours, figures, regions, show, state
 from vae_core.checkpoint import Checkpoint
 
 SHOWN = 24
@@ -15,11 +15,14 @@ MEASURES = {
     "KL": "nats the posterior costs",
     "lowest ELBO": "nats; what the model finds least likely",
 }
+UNCERTAINTY = "uncertainty of the prediction"
 
 
 def ranking(checkpoint: Checkpoint) -> None:
     """The images that are worst by a measure, and one of them explained."""
     measures = list(MEASURES) if checkpoint.codes.kl_nats.any() else ["reconstruction error"]
+    can_predict = colours.target_of(checkpoint) is not None
+    measures += [UNCERTAINTY] if can_predict else []
     left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
     by = left.selectbox("Rank by", measures, key="rank_by", help="; ".join(MEASURES.values()))
     rows = middle.selectbox(
@@ -32,11 +35,13 @@ def ranking(checkpoint: Checkpoint) -> None:
     if not len(chosen):
         st.info(f"There is no image of '{rows}' on this map; choose another group.")
         return
+    if by == UNCERTAINTY:
+        st.caption(colours.words(checkpoint, colours.PREDICTION))
     values = measure_of(checkpoint, by)[chosen]
     order = _first(-values if ends == "worst" else values, SHOWN)
     worst = chosen[order]
     captions = [
-        f"#{checkpoint.codes.ids[row]} · {_text(by, value)}"
+        f"#{checkpoint.codes.ids[row]} · {_text(checkpoint, by, int(row), value)}"
         for row, value in zip(worst, values[order].tolist(), strict=True)
     ]
     kind = regions.gallery(checkpoint, worst, captions=captions, width=92)
@@ -63,6 +68,9 @@ def _among(checkpoint: Checkpoint, name: str) -> NDArray[np.int64]:
 def measure_of(checkpoint: Checkpoint, name: str) -> NDArray[np.float32]:
     """The measure of every code `[N]`, larger is worse."""
     codes = checkpoint.codes
+    if name == UNCERTAINTY:
+        both = colours.predictions_of(checkpoint)
+        return np.zeros(len(codes), np.float32) if both is None else both[1].entropy_nats
     if name == "KL":
         return codes.kl_per_image
     return -codes.elbo if name == "lowest ELBO" else np.sqrt(codes.squared_error)
@@ -77,7 +85,12 @@ def _first(values: NDArray[np.float32], n: int) -> NDArray[np.int64]:
     return np.argsort(values, kind="stable")
 
 
-def _text(by: str, value: float) -> str:
+def _text(checkpoint: Checkpoint, by: str, row: int, value: float) -> str:
+    both = colours.predictions_of(checkpoint) if by == UNCERTAINTY else None
+    if both is not None:
+        target, found = both
+        mark = "" if found.is_right[row] or not found.is_known[row] else " (wrong)"
+        return f"{target.names[found.kind[row]]} {found.confidence[row]:.0%}{mark}"
     return f"{value:.3f}" if by == "reconstruction error" else f"{abs(value):,.1f} nats"
 
 

@@ -202,14 +202,17 @@ def colouring_of(checkpoint: Checkpoint, name: str) -> Colouring | None:
     return None
 
 
-def colour_part(checkpoint: Checkpoint, name: str) -> dict[str, Any] | None:
-    """A colouring in the form the map element takes; None as in `colouring_of`."""
-    found = colouring_of(checkpoint, name)
-    if found is None:
-        return None
+def colouring_part(found: Colouring) -> dict[str, Any]:
+    """A colouring in the form the map element takes."""
     if found.names is None:
         return _continuous(found.label, found.values)
     return categories_part(found.label, list(found.names), found.values)
+
+
+def colour_part(checkpoint: Checkpoint, name: str) -> dict[str, Any] | None:
+    """A colouring by its name; None as in `colouring_of`."""
+    found = colouring_of(checkpoint, name)
+    return None if found is None else colouring_part(found)
 
 
 def _label_colouring(checkpoint: Checkpoint) -> Colouring:

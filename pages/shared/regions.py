@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -177,12 +175,3 @@ def _keep_vector(checkpoint: Checkpoint, direction: Direction) -> None:
         )
         st.toast("Kept. It is a slider on the Walk page now, and a map: choose it under Map above.")
         st.rerun()  # all of the page: the choice of maps knows the vector now
-
-
-def group_colours(checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """Names and membership of the kept groups for colouring, or None without any."""
-    kept = groups.kept(checkpoint)
-    if not kept:
-        return None
-    member = groups.membership(kept, len(checkpoint.codes))
-    return {"names": [*(group.name for group in kept), "in no group"], "values": member}

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import payload
+from pages.shared.payload import Colouring
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent.region import principal_axes
 
@@ -23,7 +23,7 @@ _PALETTE = (
 )  # fmt: skip
 
 
-def cloud(checkpoint: Checkpoint, colour: str) -> None:
+def cloud(checkpoint: Checkpoint, colour: Colouring) -> None:
     """The cloud of all codes; it shows, and leaves picking to the flat maps."""
     codes = checkpoint.codes.mean
     axes = principal_axes(checkpoint.codes.part.mean, n=3)
@@ -32,7 +32,7 @@ def cloud(checkpoint: Checkpoint, colour: str) -> None:
         return
     rows = _some_rows(len(codes))
     xyz = (codes[rows] - axes.mean) @ axes.axes.T
-    figure = go.Figure(_traces(checkpoint, xyz, rows, colour))
+    figure = go.Figure(_traces(xyz, rows, colour))
     figure.update_layout(
         height=HEIGHT,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
@@ -58,11 +58,8 @@ def _how_many(n: int, n_all: int) -> str:
 
 
 def _traces(
-    checkpoint: Checkpoint, xyz: NDArray[np.float32], rows: NDArray[np.int64], colour: str
+    xyz: NDArray[np.float32], rows: NDArray[np.int64], found: Colouring
 ) -> list[go.Scatter3d]:
-    found = payload.colouring_of(checkpoint, colour)
-    if found is None:
-        return [_trace(xyz, "codes", {"color": _PALETTE[0]})]
     values = found.values[rows]
     if found.names is None:
         bar = {"title": found.label}

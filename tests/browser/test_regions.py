@@ -103,14 +103,22 @@ def test_two_groups_make_a_vector_that_becomes_a_map(visit: Visit) -> None:
     expect(page.locator(".lx-axis-x")).to_contain_text("from 0.02")
 
 
-def test_a_few_points_in_view_become_pictures(visit: Visit) -> None:
+def test_a_few_points_in_view_become_originals_or_reconstructions(visit: Visit) -> None:
     page = visit(FACES)
-    expect(page.get_by_test_id("picture-count")).to_contain_text("as the model rebuilds them")
-    assert page.get_by_test_id("pictures").evaluate(
+    words, front = page.get_by_test_id("picture-count"), page.get_by_test_id("pictures")
+    expect(words).to_have_text(re.compile(r"^\d+ originals$"))
+    originals = front.evaluate("(canvas) => canvas.toDataURL()")
+    page.get_by_test_id("tool-originals").click()
+    expect(words).to_contain_text("pictures, as the model rebuilds them")
+    page.wait_for_timeout(1_000)  # the reconstructions are painted in slices
+    assert front.evaluate("(canvas) => canvas.toDataURL()") != originals
+    assert front.evaluate(
         "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v !== 0)"
     )
+    page.get_by_test_id("tool-originals").click()
+    eventually(lambda: front.evaluate("(canvas) => canvas.toDataURL()") == originals)
     page.get_by_test_id("tool-pictures").click()
-    expect(page.get_by_test_id("picture-count")).to_have_text("")
+    expect(words).to_have_text("")
 
 
 def test_the_worst_image_can_be_shown_on_the_map(visit: Visit) -> None:
@@ -165,3 +173,19 @@ def test_the_legend_hides_what_lies_outside_its_handles(visit: Visit) -> None:
     expect(page.get_by_test_id("point-count")).to_have_text(re.compile(r"^\d+ of 120 of 120"))
     shown = int(page.get_by_test_id("point-count").inner_text().split()[0])
     assert 0 < draw(page, tool="box", **everything) <= shown < all_of_them
+
+
+def test_a_kind_is_found_by_its_name_and_becomes_the_region(
+    visit: Visit, tiny_checkpoints: Path
+) -> None:
+    codes = load_checkpoint(tiny_checkpoints / "faces-tiny").codes
+    assert codes.labels is not None
+    n = int((codes.labels == codes.label_names.index("curly")).sum())
+    page = visit(FACES)
+    wait_painted(page)
+    field = page.get_by_label("Find image")
+    field.fill("curly")
+    field.press("Enter")
+    says(page, f"{n} images, ")
+    expect(page.locator(".lx-legend")).to_contain_text("label:curly")
+    expect(page.locator(".lx-caption")).to_contain_text("curly")

@@ -121,8 +121,8 @@ def _probe_one(
 ) -> LabelProbe:
     scaled = _standardise(x, rows)
     c = _choose_c(scaled[rows.train], labels[rows.train], seed=rows.seed)
-    reader = _logistic(scaled[rows.train], labels[rows.train], c=c)
-    few = [_accuracy(_logistic(scaled[d], labels[d]), scaled, labels, rows) for d in draws]
+    reader = fit_logistic(scaled[rows.train], labels[rows.train], c=c)
+    few = [_accuracy(fit_logistic(scaled[d], labels[d]), scaled, labels, rows) for d in draws]
     return LabelProbe(
         features=name,
         n_dimensions=x.shape[1],
@@ -181,7 +181,7 @@ def _readout(features: Floats, values: Floats, rows: _Rows, measure: str) -> flo
         ridge = RidgeCV(alphas=np.logspace(-2, 4, 7)).fit(x, y.astype(np.float64))
         return float(r2_score(y_test, ridge.predict(x_test)))
     kinds = y.astype(np.int64)
-    reader = _logistic(x, kinds, c=_choose_c(x, kinds, seed=rows.seed))
+    reader = fit_logistic(x, kinds, c=_choose_c(x, kinds, seed=rows.seed))
     if measure == "auroc":
         return float(roc_auc_score(y_test, reader.decision_function(x_test)))
     return float((reader.predict(x_test) == y_test).mean())
@@ -196,11 +196,13 @@ def _choose_c(x: Floats, y: Ints, *, seed: int) -> float:
     fit, check = order[len(y) // 5 :], order[: len(y) // 5]
     if len(y) < 100 or len(np.unique(y[fit])) < 2:
         return DEFAULT_C
-    scores = [(_logistic(x[fit], y[fit], c=c).predict(x[check]) == y[check]).mean() for c in ALL_C]
+    scores = [
+        (fit_logistic(x[fit], y[fit], c=c).predict(x[check]) == y[check]).mean() for c in ALL_C
+    ]
     return ALL_C[int(np.argmax(scores))]
 
 
-def _logistic(x: Floats, y: Ints, *, c: float = DEFAULT_C) -> Any:
+def fit_logistic(x: Floats, y: Ints, *, c: float = DEFAULT_C) -> Any:
     """Multinomial logistic regression with an L2 penalty, stopped after 100 iterations."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

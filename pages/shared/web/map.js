@@ -80,6 +80,8 @@ class MapView {
     this.args = args;
     const { data } = args;
     this.tools.root.hidden = data.tools === false;
+    this.tools.toggles.originals.hidden = !data.atlas;
+    this.pictures.atlas.set(data.atlas);
     this.root.style.setProperty("--lx-height", `${data.height ?? 620}px`);
     const [x, y] = data.projection.axis_labels ?? ["", ""];
     this.xTitle.textContent = x;

@@ -1,4 +1,5 @@
-// Pictures on the map: the codes in view as what they decode to, and a lattice of decoded places.
+// Pictures on the map: the codes in view as originals or as what they decode to, and a lattice of decoded places.
+import { Atlas } from "./atlas.js";
 import { el, settled } from "./common.js";
 
 const MAX_IN_VIEW = 500;
@@ -33,8 +34,9 @@ export class Pictures {
     this.front = el("canvas", { class: "lx-front", "data-testid": "pictures", "aria-hidden": "true" });
     this.kept = new Map();
     this.queues = { points: new Queue(), lattice: new Queue() };
-    this.wanted = { pictures: true, lattice: false };
+    this.wanted = { pictures: true, lattice: false, originals: true };
     this.fill = settled(() => this.paint(), SETTLE_MS);
+    this.atlas = new Atlas(() => { if (this.view && this.decoder) this.paintPoints(); });
   }
 
   setModel(decoder, key) {
@@ -69,12 +71,27 @@ export class Pictures {
 
   paint() {
     if (!this.view || !this.decoder) return;
-    const rows = this.inView();
-    this.drawPoints(rows, true);
+    this.paintPoints();
     this.clear(this.back);
     if (this.wanted.lattice) this.drawLattice();
     else this.queues.lattice.stop();
-    this.say(rows.length ? `${rows.length} pictures, as the model rebuilds them` : "");
+  }
+
+  /** Clears and draws within one task: what is known already never flickers. */
+  paintPoints() {
+    const rows = this.inView();
+    if (this.wanted.originals) this.atlas.need(rows);
+    this.drawPoints(rows, true);
+    this.say(this.words(rows));
+  }
+
+  words(rows) {
+    const n_originals = this.wanted.originals ? rows.filter((row) => this.atlas.has(row)).length : 0;
+    this.front.dataset.originals = n_originals;
+    if (!rows.length) return "";
+    if (n_originals === rows.length) return `${n_originals} originals`;
+    const rebuilt = `${rows.length - n_originals} ${n_originals ? "" : "pictures, "}as the model rebuilds them`;
+    return n_originals ? `${n_originals} originals, ${rebuilt}` : rebuilt;
   }
 
   inView() {
@@ -110,11 +127,19 @@ export class Pictures {
     this.front.dataset.n = rows.length;
     const put = (row) => {
       const [px, py] = this.view.toPixel(this.xy[2 * row], this.xy[2 * row + 1]);
-      pen.drawImage(this.kept.get(row), px - side / 2, py - side / 2, side, side);
+      const place = [px - side / 2, py - side / 2, side, side];
+      if (this.original(row)) this.atlas.draw(pen, row, ...place);
+      else pen.drawImage(this.kept.get(row), ...place);
     };
-    rows.filter((row) => this.kept.has(row)).forEach(put);
+    const isKnown = (row) => this.original(row) || this.kept.has(row);
+    rows.filter(isKnown).forEach(put);
     if (!complete) return;
-    this.queues.points.start(rows.filter((row) => !this.kept.has(row)).map((row) => () => { this.keep(row); put(row); }));
+    this.queues.points.start(rows.filter((row) => !isKnown(row)).map((row) => () => { this.keep(row); put(row); }));
+  }
+
+  /** Whether a row is drawn as its original: wanted and there. */
+  original(row) {
+    return this.atlas.has(row) && this.wanted.originals;
   }
 
   keep(row) {
@@ -141,6 +166,7 @@ export class Pictures {
 
   destroy() {
     this.fill.cancel();
+    this.atlas.destroy();
     this.queues.points.stop();
     this.queues.lattice.stop();
   }

@@ -1,4 +1,4 @@
-// The tools above the map: move, lasso, box; pictures and lattice on or off.
+// The tools above the map: move, lasso, box; pictures, originals and lattice on or off.
 import { el } from "./common.js";
 
 const ICONS = {
@@ -6,11 +6,12 @@ const ICONS = {
   lasso: "M6 19c-1-2 0-3 1-3.600C3 13.500 2 11 2.500 8.500 3.500 5 8 3 13 3.200c5 .200 9 3 8.500 7-.500 4-5 6.300-10 6-2-.100-3.500-.500-4.500-.900M6 19c.500 1.500 2 2 3 2",
   box: "M4 4h16v16H4z",
   pictures: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4",
+  originals: "M4 8h3l1.500-2.500h7L17 8h3v11H4zM12 10a3.500 3.500 0 1 0 .010 0",
   lattice: "M4 4h16v16H4zM4 9.300h16M4 14.700h16M9.300 4v16M14.700 4v16",
   contours: "M12 3c5 0 9 3 9 8s-3 10-9 10-9-4-9-9 4-9 9-9zM12 8c3 0 4.500 1.500 4.500 4S15 17 12 17s-4.500-2-4.500-4.500S9 8 12 8z",
 };
 export const MODES = { move: "Move the map", lasso: "Lasso: draw around a region (L)", box: "Box: choose a rectangle (B)" };
-const TOGGLES = { pictures: "Pictures in place of points, once 500 or fewer are in view", lattice: "Decoded pictures behind the points", contours: "Density contours: 50, 80 and 95 % of the points lie inside" };
+const TOGGLES = { pictures: "Pictures in place of points, once 500 or fewer are in view", originals: "Pictures are the originals; off: as the model rebuilds them", lattice: "Decoded pictures behind the points", contours: "Density contours: 50, 80 and 95 % of the points lie inside" };
 
 function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -31,7 +32,7 @@ export class Tools {
       const on = this.toggles[name].getAttribute("aria-pressed") !== "true";
       this.toggles[name].setAttribute("aria-pressed", String(on));
       onToggle(name, on);
-    }, name === "pictures")]));
+    }, name !== "lattice")]));
     this.root = el("div", { class: "lx-tools", role: "toolbar", "aria-label": "Map tools" }, ...Object.values(this.modes), el("span", { class: "lx-tools-gap" }), ...Object.values(this.toggles));
   }
 
