@@ -52,10 +52,10 @@ def _sliders(checkpoint: Checkpoint) -> None:
     stand = walk_code.current(checkpoint)
     st.caption(f"Started from {stand.source}. Drag a slider: the picture follows while you drag.")
     kind = _choose_kind()
-    part = _rows(checkpoint, kind)
+    part = rows(checkpoint, kind)
     if not part["rows"]:
         st.info(_EMPTY[kind])
-        part = _rows(checkpoint, "Dimensions")
+        part = rows(checkpoint, "Dimensions")
     _walk(checkpoint, stand, part)
     walk_shelf.keep_form(checkpoint)
     walk_shelf.codes_row(checkpoint)
@@ -87,7 +87,8 @@ def _choose_kind() -> Kind:
     return chosen
 
 
-def _rows(checkpoint: Checkpoint, kind: Kind) -> dict[str, Any]:
+def rows(checkpoint: Checkpoint, kind: Kind) -> dict[str, Any]:
+    """The sliders along directions of a kind, under the names the visitor gave them."""
     if kind == "Saved vectors":
         found = walk_payload.kept_directions(shelf.vectors(checkpoint.key))
         rows = [walk_payload.vector_row(checkpoint, item) for item in found]
