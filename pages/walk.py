@@ -9,5 +9,4 @@ from pages.shared import cache, share_page, state, walk, walk_code
 checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
     walk_code.begin(checkpoint)
-    walk.sections(checkpoint)
-    share_page.on_walk(checkpoint)
+    walk.sections(checkpoint, beside=share_page.on_walk)

@@ -26,8 +26,8 @@ from vae_core import __version__
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import ExplorerError
 
-# What the map needs. Anything else of its message stays behind, so that a part added later (pictures
-# of the data, say) leaves this machine only once somebody decides that it should.
+# What the map needs. Anything else of its message stays behind, so that a part added later
+# (pictures of the data, say) leaves this machine only once somebody decides that it should.
 MAP_PARTS: Final = (
     "model", "points", "projection", "colour", "hover", "backdrop", "marks", "select", "trust"
 )  # fmt: skip
@@ -176,7 +176,6 @@ def _message(checkpoint: Checkpoint, view: View) -> tuple[dict[str, Any], list[s
         "summary": _summary(checkpoint),
         "facts": _facts(checkpoint),
         "needs_the_app": NEEDS_THE_APP,
-        "version": __version__,
         "open": view.opens,
         "map": shown,
         "walk": walk,
@@ -227,13 +226,19 @@ def _facts(checkpoint: Checkpoint) -> list[tuple[str, str]]:
             "What it is",
             f"{str(card['objective']['name']).upper()}, {size}, pictures of {model.spec}",
         ),
-        ("Trained on", f"{source_name(card)}, {checkpoint.codes.n_total:,} images"),
+        ("Trained on", _trained_on(checkpoint)),
         ("On held-out images", _figures(metrics)),
         ("How it was made", without_folders(str(card.get("command", "")))),
-        ("When", made),
+        ("Made on", made),
         ("Written by", f"Latent Explorer {__version__}"),
     ]
     return [(name, text) for name, text in facts if text]
+
+
+def _trained_on(checkpoint: Checkpoint) -> str:
+    n_train = checkpoint.card.get("training", {}).get("n_train_images")
+    part = "" if n_train is None else f"{n_train:,} of "
+    return f"{source_name(checkpoint.card)}, {part}{checkpoint.codes.n_total:,} images"
 
 
 _FIGURES: Final = (
@@ -246,11 +251,12 @@ _FIGURES: Final = (
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:
-    return ", ".join(text.format(metrics[name]) for name, text in _FIGURES if name in metrics)
+    found = [text.format(metrics[name]) for name, text in _FIGURES if name in metrics]
+    return ", ".join(found).replace("-", "−")
 
 
 def without_folders(command: str) -> str:
-    """A command line whose absolute paths are cut to their last part: whose they are, is private."""
+    """A command line with absolute paths cut to their last part: folders may name people."""
     try:
         words = shlex.split(command)
     except ValueError:

@@ -50,7 +50,11 @@ def on_walk(checkpoint: Checkpoint) -> None:
 def _button(checkpoint: Checkpoint, gather: Callable[[], View]) -> None:
     """Nothing is gathered or written before the button is pressed."""
     panel = st.popover(
-        "Share this view", icon=":material/ios_share:", key="share_view", on_change="rerun"
+        "Share this view",
+        icon=":material/ios_share:",
+        width="stretch",
+        key="share_view",
+        on_change="rerun",
     )
     if not panel.open:
         return

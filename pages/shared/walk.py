@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -28,9 +29,15 @@ _NAMES: Final = "walk_names"
 
 
 @st.fragment
-def sections(checkpoint: Checkpoint) -> None:
-    """The chosen part of the page; only that one is computed, and only it runs again."""
-    chosen = st.segmented_control(
+def sections(checkpoint: Checkpoint, *, beside: Callable[[Checkpoint], None]) -> None:
+    """The chosen part of the page; only that one is computed, and only it runs again.
+
+    `beside` fills the place to the right of the choice.
+    """
+    left, right = st.columns([8, 1.9])
+    with right:
+        beside(checkpoint)
+    chosen = left.segmented_control(
         "Section",
         SECTIONS,
         default="Sliders",

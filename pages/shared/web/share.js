@@ -82,7 +82,7 @@ class SharedWalk {
   }
 }
 
-function about({ facts, needs_the_app, version }) {
+function about({ facts, needs_the_app }) {
   const rows = facts.flatMap(([name, text]) => [el("dt", { text: name }), el("dd", {}, el(/^python /.test(text) ? "code" : "span", { text }))]);
   return el("div", { class: "lxs-about" },
     el("dl", {}, ...rows),
@@ -91,8 +91,7 @@ function about({ facts, needs_the_app, version }) {
     el("p", { text: "The badge below a picture says how far its code lies from the codes of real images: on the data, between the data, or off the manifold, where the model guesses." }),
     el("p", { text: "Codes, weights and scripts are inside this file. It loads nothing and sends nothing." }),
     el("h2", { text: "What needs the app" }),
-    el("ul", {}, ...needs_the_app.map((text) => el("li", { text }))),
-    el("p", { class: "lxs-soft lxs-foot", text: `Latent Explorer ${version}` }));
+    el("ul", {}, ...needs_the_app.map((text) => el("li", { text }))));
 }
 
 /** Tabs by the book: one stop of the tab key, arrows between them. */
