@@ -4,9 +4,9 @@ from pages.shared import frame
 
 frame.require()
 
-from pages.shared import cache, state, walk, walk_code
+from pages.shared import cache, share_page, state, walk, walk_code
 
 checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
     walk_code.begin(checkpoint)
-    walk.sections(checkpoint)
+    walk.sections(checkpoint, beside=share_page.on_walk)

@@ -144,8 +144,16 @@ def latent_grid(*, data: Mapping[str, Any], key: str, on_pick: Callable[[int], N
 @lru_cache(maxsize=1)
 def _bundle() -> tuple[str, bytes]:
     """Name and content of the joined scripts and styles."""
-    parts = [_without_modules((WEB_DIR / name).read_text("utf-8")) for name in SOURCES]
-    style = json.dumps("".join((WEB_DIR / name).read_text("utf-8") for name in STYLES))
+    script = joined_sources().encode()
+    return f"lx-{hashlib.sha256(script).hexdigest()[:16]}.js", script
+
+
+def joined_sources(*more: str) -> str:
+    """All scripts as one module that sets all styles; `more` names further files of web/."""
+    named = (*SOURCES, *more)
+    scripts, styles = ([n for n in named if n.endswith(end)] for end in (".js", ".css"))
+    parts = [_without_modules((WEB_DIR / name).read_text("utf-8")) for name in scripts]
+    style = json.dumps("".join((WEB_DIR / name).read_text("utf-8") for name in (*STYLES, *styles)))
     parts.append(
         f"const style = document.createElement('style'); style.textContent = {style};"
         "document.head.append(style);\n"
@@ -153,8 +161,7 @@ def _bundle() -> tuple[str, bytes]:
         " { map: mountMap, walk: mountWalk, path: mountPath, grid: mountGrid };\n"
         "export { Decoder };\n"
     )
-    script = "\n".join(parts).encode()
-    return f"lx-{hashlib.sha256(script).hexdigest()[:16]}.js", script
+    return "\n".join(parts)
 
 
 def bundle_url() -> str:

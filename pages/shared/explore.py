@@ -38,6 +38,15 @@ SECTIONS = {
 }
 
 
+def message(checkpoint: Checkpoint, view: View) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    """The map's message with what is picked by now, and that spot's code `[D]`."""
+    if view.projection == solid.NAME:
+        view = View(payload.projection_choices(checkpoint)[0], view.colour)
+    chosen = _last_selection(checkpoint, view) or _asked_selection(checkpoint) or {"row": 0}
+    z = snap(np.array(_pick_from_link(checkpoint, view, chosen)["z"], np.float32))
+    return map_data(checkpoint, view) | {"select": chosen}, z
+
+
 @st.fragment
 def map_and_details(checkpoint: Checkpoint, view: View) -> None:
     """The map and, below it, what the chosen section says. Reruns alone on each click."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -31,9 +32,15 @@ _NAMES: Final = "walk_names"
 
 
 @st.fragment
-def sections(checkpoint: Checkpoint) -> None:
-    """The chosen part of the page; only that one is computed, and only it runs again."""
-    chosen = st.segmented_control(
+def sections(checkpoint: Checkpoint, *, beside: Callable[[Checkpoint], None]) -> None:
+    """The chosen part of the page; only that one is computed, and only it runs again.
+
+    `beside` fills the place to the right of the choice.
+    """
+    left, right = st.columns([8, 1.9])
+    with right:
+        beside(checkpoint)
+    chosen = left.segmented_control(
         "Section",
         SECTIONS,
         default="Sliders",
@@ -59,10 +66,10 @@ def _sliders(checkpoint: Checkpoint) -> None:
         + show.judged_by(checkpoint.codes).replace("Judged", "Names and figures judged")
     )
     kind = _choose_kind()
-    part = _rows(checkpoint, kind)
+    part = rows(checkpoint, kind)
     if not part["rows"]:
         st.info(_EMPTY[kind])
-        part = _rows(checkpoint, "Dimensions")
+        part = rows(checkpoint, "Dimensions")
     _walk(checkpoint, stand, part)
     walk_shelf.keep_form(checkpoint)
     walk_shelf.codes_row(checkpoint)
@@ -94,7 +101,8 @@ def _choose_kind() -> Kind:
     return chosen
 
 
-def _rows(checkpoint: Checkpoint, kind: Kind) -> dict[str, Any]:
+def rows(checkpoint: Checkpoint, kind: Kind) -> dict[str, Any]:
+    """The sliders along directions of a kind, under the names the visitor gave them."""
     if kind == "Saved vectors":
         found = walk_payload.kept_directions(shelf.vectors(checkpoint.key))
         rows = [walk_payload.vector_row(checkpoint, item) for item in found]

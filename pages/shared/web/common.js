@@ -28,18 +28,22 @@ export function resolve(path) {
 const thousandths = (buffer) => Float32Array.from(new Int16Array(buffer), (value) => value / 1000);
 const TYPED = { f32: (buffer) => new Float32Array(buffer), i16: thousandths, i32: (buffer) => new Int32Array(buffer), u8: (buffer) => new Uint8Array(buffer) };
 
+/** The bytes behind a path: a shared view carries them inside (share.js), the app's are fetched. */
+async function bytesOf(path) {
+  if (LX.embedded) return LX.embedded(path);
+  const response = await fetch(resolve(path));
+  if (!response.ok) throw new Error(`Could not load ${path} (${response.status}).`);
+  return response.arrayBuffer();
+}
+
 export function array(path, type) {
-  const url = resolve(path);
-  return once(`${type}:${url}`, async () => {
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(`Could not load ${path} (${response.status}).`);
-    return TYPED[type](await response.arrayBuffer());
-  });
+  return once(`${type}:${resolve(path)}`, async () => TYPED[type](await bytesOf(path)));
 }
 
 export function decoderFor(model) {
   return once(`decoder:${model.decoder_bin}`, async () => {
-    const decoder = await Decoder.load(resolve(model.decoder_json), resolve(model.decoder_bin));
+    const [program, weights] = await Promise.all([bytesOf(model.decoder_json), bytesOf(model.decoder_bin)]);
+    const decoder = await Decoder.create(JSON.parse(new TextDecoder().decode(program)), new Float32Array(weights));
     decoder.decode(new Float32Array(decoder.n_latent));  // first run compiles; do it before the first click
     return (LX.decoders[model.key] = decoder);
   });

@@ -274,14 +274,6 @@ export class Decoder {
     return new Decoder(program, runner ?? new ScriptRunner(program, weights), used);
   }
 
-  static async load(jsonUrl, binUrl) {
-    const [program, bytes] = await Promise.all([
-      fetch(jsonUrl).then((r) => (r.ok ? r.json() : Promise.reject(new Error(`${r.status} for ${jsonUrl}`)))),
-      fetch(binUrl).then((r) => (r.ok ? r.arrayBuffer() : Promise.reject(new Error(`${r.status} for ${binUrl}`)))),
-    ]);
-    return Decoder.create(program, new Float32Array(bytes));
-  }
-
   constructor(program, runner, engine) {
     this.program = program;
     this.shape = program.shape;

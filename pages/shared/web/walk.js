@@ -256,6 +256,7 @@ class WalkView {
 
   key(event) {
     const { target } = event, name = event.key.toLowerCase();
+    if (!this.root.offsetParent) return;  // out of sight: in a shared view the keys may be the map's
     if (!this.z || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (target.isContentEditable || target.matches?.("input:not(.lx-range), textarea, select")) return;
     const isFree = target === document.body || this.root.contains(target), isPressable = target.matches?.("button, a, summary, input[type=checkbox]");
