@@ -15,5 +15,6 @@ if checkpoint is not None:
         view = explore_view.choose_view(checkpoint)
     with share:
         share_page.on_explore(checkpoint, view)
-    more.all_images(checkpoint)
+    with st.sidebar:
+        more.all_images(checkpoint)
     explore.map_and_details(checkpoint, view)

@@ -48,9 +48,8 @@ def _shown(checkpoint: Checkpoint) -> str:
 
 
 def _running(job: MapJob) -> None:
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    left.progress(min(1.0, job.share), text=f"{job.text}; you can go on exploring.")
-    right.button("Cancel", icon=":material/close:", key="map_all_cancel", on_click=job.cancel,
+    st.progress(min(1.0, job.share), text=f"{job.text}; you can go on exploring.")
+    st.button("Cancel", icon=":material/close:", key="map_all_cancel", on_click=job.cancel,
                  disabled=job.text == "Stopping", width="stretch")  # fmt: skip
 
 
@@ -58,13 +57,11 @@ def _offer(checkpoint: Checkpoint, folder: Path) -> None:
     n = checkpoint.codes.n_total
     has_umap = "umap" in checkpoint.maps
     needed = duration(sum(expected_seconds(n, with_umap=has_umap).values()))
-    row = st.container(horizontal=True, vertical_alignment="center")
-    row.caption(f"{_shown(checkpoint)}.", width="content")
-    if row.button(
+    if st.button(
         f"Map all {n:,}",
         icon=":material/blur_on:",
         key="map_all",
-        type="tertiary",
+        width="stretch",
         disabled=cache.map_jobs().is_busy,
         help=f"Encodes every image and arranges them; {needed} on one core, in the background. "
         "It becomes a model of its own; this one stays as it is.",
@@ -75,10 +72,9 @@ def _offer(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def _open(checkpoint: Checkpoint, made: str) -> None:
-    row = st.container(horizontal=True, vertical_alignment="center")
-    row.caption(f"{_shown(checkpoint)}; a map of all of them is ready.", width="content")
+    st.caption("A map of all images is ready.")
     # A callback: the model list above this line is drawn before it.
-    row.button("Open it", icon=":material/map:", key="map_all_open", type="tertiary",
+    st.button("Open it", icon=":material/map:", key="map_all_open", width="stretch",
                on_click=state.open_model, args=(made,))  # fmt: skip
 
 

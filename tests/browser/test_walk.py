@@ -41,6 +41,14 @@ def in_url(page: Page, slider: Slider) -> bool:
     return len(code) > slider.dim and abs(code[slider.dim] - slider.value) < 1e-3
 
 
+def test_a_walk_from_a_real_image_begins_on_the_data(visit: Visit) -> None:
+    page, _ = open_walk(visit, FACES)
+    says(page, "Started from image")
+    badge = page.get_by_test_id("trust")
+    expect(badge).to_contain_text("on the data")
+    expect(badge).to_contain_text("0.0×")
+
+
 @pytest.mark.parametrize("path", [FACES, DIGITS])
 def test_picture_follows_while_dragging_and_the_link_keeps_it(visit: Visit, path: str) -> None:
     page, slider = open_walk(visit, path)

@@ -55,7 +55,8 @@ def job_of(folder: Path) -> MapJob:
 
 def test_all_images_are_mapped_in_the_background_and_opened(open_app: OpenApp, some: Path) -> None:
     app = open_app("explore", folder=some, model="some")
-    assert "The map shows 200 of 1,797 images" in said(app)
+    assert "200 of 1,797 images on the map" in said(app)
+    assert app.button(key="map_all").label == "Map all 1,797"
     app.button(key="map_all").click().run()
     assert app.button(key="map_all_cancel").label == "Cancel"
     assert not button(app, "map_all")

@@ -40,6 +40,9 @@ export function array(path, type) {
   return once(`${type}:${resolve(path)}`, async () => TYPED[type](await bytesOf(path)));
 }
 
+/** The real codes [N * D], from whichever form they travel in. */
+export const realCodes = (points) => array(points.codes, points.type ?? "f32");
+
 export function decoderFor(model) {
   return once(`decoder:${model.decoder_bin}`, async () => {
     const [program, weights] = await Promise.all([bytesOf(model.decoder_json), bytesOf(model.decoder_bin)]);

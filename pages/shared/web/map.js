@@ -1,5 +1,5 @@
 // The latent map: pick a point or any empty place, see its decoded picture in the same frame.
-import { array, count, decoderFor, el, framed, mount, settled, snap3, theme } from "./common.js";
+import { array, realCodes, count, decoderFor, el, framed, mount, settled, snap3, theme } from "./common.js";
 import { Chart } from "./chart.js";
 import { keyAction, Pinch, startOf } from "./gestures.js";
 import { bitsOf, Lasso } from "./lasso.js";
@@ -108,7 +108,7 @@ class MapView {
     const { model, points, projection, colour, hover } = data;
     const labels = hover?.labels;
     const [decoder, codes, xy, values, labelValues, ids] = await Promise.all([
-      decoderFor(model), array(points.codes, points.type ?? "f32"), array(projection.xy, "f32"),
+      decoderFor(model), realCodes(points), array(projection.xy, "f32"),
       colour && array(colour.values, colour.kind === "categories" ? "u8" : "f32"),
       labels && array(labels.values, "u8"), hover?.ids && array(hover.ids, "i32"),
     ]);

@@ -12,6 +12,7 @@ const ICONS = {
 };
 export const MODES = { move: "Move the map", lasso: "Lasso: draw around a region (L)", box: "Box: choose a rectangle (B)" };
 const TOGGLES = { pictures: "Pictures in place of points, once 500 or fewer are in view", originals: "Pictures are the originals; off: as the model rebuilds them", lattice: "Decoded pictures behind the points", contours: "Density contours: 50, 80 and 95 % of the points lie inside" };
+const SHOWN_AT_FIRST = ["pictures", "originals"];
 
 function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -32,7 +33,7 @@ export class Tools {
       const on = this.toggles[name].getAttribute("aria-pressed") !== "true";
       this.toggles[name].setAttribute("aria-pressed", String(on));
       onToggle(name, on);
-    }, name !== "lattice")]));
+    }, SHOWN_AT_FIRST.includes(name))]));
     this.root = el("div", { class: "lx-tools", role: "toolbar", "aria-label": "Map tools" }, ...Object.values(this.modes), el("span", { class: "lx-tools-gap" }), ...Object.values(this.toggles));
   }
 

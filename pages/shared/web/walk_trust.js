@@ -1,5 +1,5 @@
 // The trust reading below a picture that moves: read at most once per frame, less often where it takes long.
-import { array, settled } from "./common.js";
+import { realCodes, settled } from "./common.js";
 import { readTrust, TrustBadge } from "./trust.js";
 
 const SLOW_MS = 3;
@@ -14,7 +14,7 @@ export class WalkTrust {
   }
 
   async load({ trust, points }) {
-    const codes = trust ? await array(points.codes, "f32") : null;
+    const codes = trust ? await realCodes(points) : null;
     this.trust = trust;
     this.space = codes && { codes, d: points.d };
   }
