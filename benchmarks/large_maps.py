@@ -107,8 +107,13 @@ def measure(folder: Path) -> dict[str, Any]:
             f"  {seconds[name]:8.2f} s {cpu[name]:8.2f} s CPU {memory[name]:6} MB  {name}\n"
         )
     size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-    return {"n": len(checkpoint.codes), "folder_mb": round(size, 1), "seconds": seconds, "cpu_seconds": cpu,
-            "most_memory_mb": memory}  # fmt: skip
+    return {
+        "n": len(checkpoint.codes),
+        "folder_mb": round(size, 1),
+        "seconds": seconds,
+        "cpu_seconds": cpu,
+        "most_memory_mb": memory,
+    }
 
 
 def main() -> None:
