@@ -77,6 +77,7 @@ class WalkView {
     this.args = args;
     this.data = args.data;
     const { model, rows, n_live } = this.data;
+    this.root.classList.toggle("lx-compact", Boolean(this.data.compact));
     const built = JSON.stringify([model, rows.map((row) => ({ ...row, name: "" })), n_live]);
     if (built !== this.built) {
       this.built = built;
@@ -229,6 +230,7 @@ class WalkView {
   key(event) {
     const { target } = event, name = event.key.toLowerCase();
     if (!this.z || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (this.data.compact && !this.root.contains(target)) return;  // beside a map the keys are the map's
     if (target.isContentEditable || target.matches?.("input:not(.lx-range), textarea, select")) return;
     const isFree = target === document.body || this.root.contains(target), isPressable = target.matches?.("button, a, summary, input[type=checkbox]");
     const arrow = !target.matches?.("input") && isFree && { arrowleft: -1, arrowright: 1 }[name];
