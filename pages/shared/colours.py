@@ -83,9 +83,9 @@ def _own(checkpoint: Checkpoint, name: str) -> Colouring | None:
         return Colouring("group", groups.membership(kept, len(checkpoint.codes)), names)
     sought = search.kept(checkpoint)
     if name == FOUND and sought is not None:
-        member = np.ones(len(checkpoint.codes), np.uint8)
-        member[sought.rows] = 0
-        return Colouring("found", member, (sought.title, "all others"))
+        member = np.zeros(len(checkpoint.codes), np.uint8)
+        member[sought.rows] = 1  # later kinds are drawn above earlier ones
+        return Colouring("found", member, ("all others", sought.title))
     return None
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.shared import (
+    attribute,
     cache,
     colours,
     figures,
@@ -77,9 +78,11 @@ def map_and_details(checkpoint: Checkpoint, view: View) -> None:
     if section == "spot":
         _spot(checkpoint, pick)
     elif section == "region":
-        regions.region(checkpoint, seen.region)
+        regions.region(checkpoint, seen.region, picked=_row_of(pick))
     elif section == "groups":
-        regions.kept_groups(checkpoint, _code_of(checkpoint, pick))
+        z = _code_of(checkpoint, pick)
+        regions.kept_groups(checkpoint, z)
+        attribute.slider(checkpoint, z)
     elif section == "ranking":
         lenses.ranking(checkpoint)
     else:
@@ -108,6 +111,10 @@ def _choose_section(region: NDArray[np.int64] | None) -> str:
 def _code_of(checkpoint: Checkpoint, pick: dict[str, Any] | None) -> NDArray[np.float32]:
     """The picked code `[D]`, else the first one."""
     return checkpoint.codes.mean[0] if pick is None else snap(np.array(pick["z"], np.float32))
+
+
+def _row_of(pick: Mapping[str, Any] | None) -> int | None:
+    return int(pick["row"]) if pick is not None and pick["kind"] == "point" else None
 
 
 def _spot(checkpoint: Checkpoint, pick: dict[str, Any] | None) -> None:
