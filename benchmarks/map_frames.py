@@ -20,9 +20,9 @@ from playwright.sync_api import Browser, Page
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.machine import machine_facts
-from tests.browser.driving import map_of
-from tests.browser.server import RunningApp, chromium, running_app
+from benchmarks.machine import machine_facts  # noqa: E402  (the project root comes first)
+from tests.browser.driving import map_of  # noqa: E402
+from tests.browser.server import RunningApp, chromium, running_app  # noqa: E402
 
 SIZES = (10_000, 70_000, 150_000, 1_000_000)
 # Repeats the map's points with noise until there are n, then pans and zooms for some seconds.
@@ -69,8 +69,8 @@ async (seconds) => {
   }
   document.querySelector("[data-testid=decode-under-pointer]").click();
   const painted = Number(canvas.dataset.painted) - before;
-  const seconds_taken = (now - began) / 1000;
-  return { pictures_per_second: painted / seconds_taken, frames_per_second: frames / seconds_taken };
+  const took = (now - began) / 1000;
+  return { pictures_per_second: painted / took, frames_per_second: frames / took };
 }
 """
 _HOVER = """
