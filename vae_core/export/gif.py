@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+from scipy.spatial import cKDTree
 
 _HEADER_BYTES = 13  # signature and logical screen descriptor, section 17 and 18
 _DESCRIPTOR_BYTES = 10
@@ -74,7 +75,7 @@ def _with_colours(picture: Image.Image, reduced: Image.Image) -> Image.Image:
     # Two levels share a cell: its middle is half a level above the lower.
     middles = 2 * np.stack([met >> 14, met >> 7 & 127, met & 127], 1).astype(np.float32) + 0.5
     places = np.zeros(1 << 21, np.uint8)
-    places[met] = (np.square(colours).sum(1) - 2 * middles @ colours.T).argmin(1)
+    places[met] = cKDTree(colours).query(middles)[1]
     painted = Image.fromarray(places[cells])
     painted.putpalette(reduced.getpalette() or [])
     return painted
