@@ -217,4 +217,4 @@ def test_a_direction_is_tried_on_the_picked_spot_without_the_server(visit: Visit
     slider.evaluate("(end) => { end.value = end.max; end.dispatchEvent(new Event('input')); }")
     eventually(lambda: picture.evaluate("(canvas) => canvas.toDataURL()") != before)
     page.context.set_offline(False)
-    expect(walk.get_by_label("Random code")).to_be_hidden()
+    expect(walk.get_by_label("Random code", exact=True)).to_be_hidden()
