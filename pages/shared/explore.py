@@ -27,6 +27,7 @@ from pages.shared.components import latent_map, put_pick, put_region
 from pages.shared.explore_view import View, map_data, projection_of
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import nearest_codes, snap
+from vae_core.export import read_plain
 
 _MAP = "explore_map"
 _PICKED, _SECTION, _DRAWN = "explore_pick", "explore_section", "explore_drawn"
@@ -131,7 +132,7 @@ def _asked_selection(checkpoint: Checkpoint) -> dict[str, Any] | None:
     row = payload.whole_number(asked.get("point", ""))
     if row is not None and row < len(checkpoint.codes):
         return {"row": row}
-    place = state.code_from_text(asked.get("at", ""), n_latent=2)
+    place = read_plain(asked.get("at", ""), n_latent=2)
     return None if place is None else {"x": float(place[0]), "y": float(place[1])}
 
 
