@@ -17,8 +17,9 @@ from scipy import sparse
 
 from vae_core.errors import DataError
 from vae_core.evaluate.probe import fit_logistic
+from vae_core.latent.codes import MANY_CODES
 from vae_core.latent.neighbours import nearest
-from vae_core.latent.spreading import spread_labels
+from vae_core.latent.spreading import neighbour_graph, spread_labels
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -138,6 +139,24 @@ class Propagated:
         entropy = -(self.chances * np.log(self.chances.clip(1e-12))).sum(1)
         found: Floats = (entropy / np.log(max(2, self.chances.shape[1]))).astype(np.float32)
         return found.clip(0, 1)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What labels spread on: the graph of all codes and how typical each is `[N]`.
+
+    Both None above 100,000 codes, where only `classify` is quick.
+    """
+
+    graph: sparse.csr_matrix | None
+    typical: Floats | None
+
+
+def ground_of(codes: Floats) -> Ground:
+    """The ground of codes `[N,D]`; 2 s for 10,000."""
+    if len(codes) > MANY_CODES:
+        return Ground(None, None)
+    return Ground(neighbour_graph(codes), typicality(codes))
 
 
 def propagate(graph: sparse.csr_matrix, labelling: Labelling) -> Propagated:
