@@ -26,6 +26,8 @@ from scipy import sparse
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import itertools
+
 from benchmarks.machine import machine_facts
 from vae_core.apply.label_accuracy import accuracy_of, feature_graphs
 from vae_core.apply.labelling import (
@@ -118,7 +120,7 @@ def honesty(graph: sparse.csr_matrix, labels: Ints) -> list[Row]:
     few = balanced(labels, 10, draw=0)
     found, rest = propagate(graph, few), few.kinds(len(labels)) < 0
     rows = []
-    for low, high in zip(CONFIDENCES, CONFIDENCES[1:], strict=False):
+    for low, high in itertools.pairwise(CONFIDENCES):
         inside = rest & (found.confidence >= low) & (found.confidence < high)
         right = float((found.predicted == labels)[inside].mean()) if inside.any() else None
         mean = float(found.confidence[inside].mean()) if inside.any() else None

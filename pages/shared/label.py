@@ -46,7 +46,8 @@ def map_and_names(checkpoint: Checkpoint) -> None:
 
 
 def _controls(checkpoint: Checkpoint, now: Follows) -> tuple[str, str]:
-    left, middle, right, far = st.columns([2, 4, 1.3, 1.3], vertical_alignment="bottom")
+    left, middle, last = st.columns([2, 4, 2.8], vertical_alignment="bottom")
+    buttons = last.container(horizontal=True, horizontal_alignment="right", gap="small")
     maps = [name for name in payload.projection_choices(checkpoint) if name != "dimensions"]
     projection = left.selectbox(
         "Map", maps, format_func=lambda name: _MAP_NAMES.get(name, name),
@@ -56,13 +57,13 @@ def _controls(checkpoint: Checkpoint, now: Follows) -> tuple[str, str]:
         "Colour by", [PREDICTED, GIVEN, UNCERTAIN], default=PREDICTED, key="label_colour",
         required=True, disabled=now.found is None,
     )  # fmt: skip
-    right.button(
-        "Undo", icon=":material/undo:", key="label_undo", width="stretch",
+    buttons.button(
+        "Undo", icon=":material/undo:", key="label_undo",
         on_click=label_state.undo, args=(checkpoint,),
         disabled=not label_state.can_undo(checkpoint),
     )  # fmt: skip
-    far.button(
-        "Start over", icon=":material/restart_alt:", key="label_clear", width="stretch",
+    buttons.button(
+        "Start over", icon=":material/restart_alt:", key="label_clear",
         on_click=label_state.unname, args=(checkpoint, now.labelling.rows),
         disabled=not now.labelling.given, help="Takes all names away; Undo brings them back.",
     )  # fmt: skip
@@ -94,7 +95,7 @@ def _message(
     data["colour"] = payload.colouring_part(colouring(checkpoint, now, colour))
     data["marks"] = _marks(checkpoint, now, projection)
     target = _kept_target(checkpoint)
-    data["select"] = {"row": int(target[0])} if len(target) == 1 else {"row": 0}
+    data["select"] = {"row": int(target[0])}
     return data | {
         "trust": cache.trust_part(checkpoint),
         "atlas": cache.atlas_part(checkpoint),
@@ -113,8 +114,9 @@ def _marks(checkpoint: Checkpoint, now: Follows, projection: str) -> list[dict[s
 
 # ---- what is to be named ------------------------------------------------------------------------
 def _kept_target(checkpoint: Checkpoint) -> Rows:
-    key, _, rows = st.session_state.get(_TARGET, ("", None, ()))
-    return np.array(rows if key == checkpoint.codes_key else (), np.int64)
+    """What is to be named; at first the point whose picture the map shows at first."""
+    key, _, rows = st.session_state.get(_TARGET, ("", None, (0,)))
+    return np.array(rows if key == checkpoint.codes_key else (0,), np.int64)
 
 
 def _target(checkpoint: Checkpoint, seen: MapState) -> Rows:
@@ -128,8 +130,8 @@ def _target(checkpoint: Checkpoint, seen: MapState) -> Rows:
         rows = seen.region
     elif seen.pick is not None and pick != old_pick:
         rows = np.array([_row_of(checkpoint, seen.pick)])
-    elif not drawn and len(rows) > 1:
-        rows = rows[:0]
+    elif not drawn:
+        rows = rows[:1]
     st.session_state[_TARGET] = (checkpoint.codes_key, (pick, drawn), rows)
     return rows
 
@@ -145,9 +147,6 @@ def _row_of(checkpoint: Checkpoint, pick: dict[str, Any]) -> int:
 def _naming(checkpoint: Checkpoint, now: Follows, rows: Rows) -> None:
     """The chosen point or region: its picture, what it is taken for, and a field for its name."""
     with st.container(border=True):
-        if not len(rows):
-            st.markdown("**Nothing is chosen yet.** Click a point on the map to name it.")
-            return
         left, right = st.columns([1, 2.2], vertical_alignment="center")
         with left:
             images, _ = region_members.pictures_of(checkpoint, rows[:N_SHOWN])

@@ -15,12 +15,14 @@ from vae_core.checkpoint import Checkpoint
 
 # More names than this make a list of the buttons.
 MAX_BUTTONS = 12
+# Two side by side on a phone, six on a laptop.
+CARD_PIXELS = 168
 
 
 def name_field(label: str, names: Sequence[str], *, key: str) -> str | None:
     """A field to choose one of the names in, or to type a new one."""
     return st.selectbox(
-        label, list(names), index=None, key=key, accept_new_options=True,
+        label, sorted(names), index=None, key=key, accept_new_options=True,
         placeholder="Choose or type a name",
     )  # fmt: skip
 
@@ -46,9 +48,9 @@ def next_points(
             help="Names these points as the data set does.",
         )  # fmt: skip
     images, kind = region_members.pictures_of(checkpoint, now.suggested)
-    for place, column in enumerate(st.columns(len(now.suggested))):
-        with column, st.container(border=True):
-            row = int(now.suggested[place])
+    strip = st.container(horizontal=True, gap="small")
+    for place, row in enumerate(now.suggested.tolist()):
+        with strip.container(border=True, width=CARD_PIXELS):
             show.pictures([(images[place], _caption(checkpoint, now, row))], width=96)
             _one(checkpoint, now, row, place, map_key=map_key, data=data)
     st.caption(f"Pictures: {kind}. The pin takes a point to the field above, for a new name.")
@@ -71,9 +73,12 @@ def _one(
     def named() -> None:
         label_state.name(checkpoint, rows, str(st.session_state[key] or ""))
 
-    names = list(now.labelling.names)
+    names = sorted(now.labelling.names)
     if 0 < len(names) <= MAX_BUTTONS:
-        st.pills("Name", names, key=key, on_change=named, label_visibility="collapsed")
+        st.pills(
+            "Name", names, key=key, on_change=named, label_visibility="collapsed",
+            format_func=show.plain,
+        )  # fmt: skip
     else:
         st.selectbox(
             "Name", names, index=None, key=key, on_change=named, accept_new_options=True,

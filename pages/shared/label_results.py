@@ -78,7 +78,7 @@ def _explained(checkpoint: Checkpoint, now: Follows, results: tuple[Comparison, 
         named = len(set(now.labelling.given.values()))
         known = len(set(checkpoint.codes.labels.tolist()) - {-1})  # type: ignore[union-attr]
         missing = "" if named >= known else (
-            f" {known - named} of its {known} classes have no name yet; their points count wrong."
+            f" {named} of its {known} classes have a name yet; points of the others count as wrong."
         )  # fmt: skip
         return (
             f"Share of the {results[0].n_judged:,} unnamed points that get the data set's own "

@@ -208,6 +208,16 @@ def test_suggestions_come_from_where_nothing_is_known() -> None:
     assert labels[rows].tolist() == [3, 3, 3]
 
 
+def test_a_dense_cloud_is_no_more_typical_than_a_wide_one() -> None:
+    random = np.random.default_rng(0)
+    codes = random.standard_normal((400, 3)).astype(np.float32)
+    codes[:200] = codes[:200] * 0.1 + 30
+    typical = typicality(codes)
+    assert typical[:200].mean() == pytest.approx(typical[200:].mean(), rel=0.05)
+    middle = np.linalg.norm(codes[200:], axis=1) < 1
+    assert typical[200:][middle].mean() > 1 > typical[200:][~middle].mean()
+
+
 def test_duplicates_are_suggested_once() -> None:
     codes = np.repeat(two_moons(6)[0], 5, axis=0)
     rows = suggest_next(codes, Labelling(), n=20)

@@ -209,13 +209,18 @@ def _sure_of_given(chances: Floats, kinds: Ints) -> Propagated:
 
 # ---- what to label next -------------------------------------------------------------------------
 def typicality(codes: Floats) -> Floats:
-    """How closely each code's neighbours lie `[N]`: 1 / mean distance to the nearest 20.
+    """How much closer each code's neighbours lie than those neighbours' own do `[N]`, 1 on average.
 
-    Source: Hacohen et al. 2022 (arXiv:2202.02794), equation 1.
+    1 / mean distance to the nearest 20 (Hacohen et al. 2022, arXiv:2202.02794, equation 1), over
+    the mean of the same for these 20: otherwise the densest class is suggested again and again
+    (ones of MNIST: 4 of 6 suggestions).
     """
-    _, distances = nearest(codes, codes, k=min(N_TYPICAL + 1, len(codes)))
-    mean = distances[:, 1:].mean(1) if distances.shape[1] > 1 else distances[:, 0]
-    return (1 / np.maximum(mean, 1e-6)).astype(np.float32)
+    rows, distances = nearest(codes, codes, k=min(N_TYPICAL + 1, len(codes)))
+    if rows.shape[1] < 2:
+        return np.ones(len(codes), np.float32)
+    close: Floats = 1 / np.maximum(distances[:, 1:].mean(1), 1e-6)
+    found: Floats = (close / close[rows[:, 1:]].mean(1)).astype(np.float32)
+    return found
 
 
 def suggest_next(
