@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from scipy import sparse
 
 from pages.shared import atlas, payload, show, walk_payload
 from pages.shared.map_job import MapJobs
+from vae_core.apply.label_accuracy import feature_graphs
+from vae_core.apply.labelling import Ground, ground_of
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
@@ -252,6 +255,27 @@ def prior_match(checkpoint: Checkpoint) -> PriorMatch:
 def holes(checkpoint: Checkpoint) -> PriorHoles:
     """Draws from the prior that lie far from every code."""
     return prior_holes(checkpoint.codes.part)
+
+
+@st.cache_resource(
+    max_entries=6,
+    show_spinner="Linking each code with its neighbours; once, a few seconds…",
+    hash_funcs=_BY_CHECKPOINT,
+)
+def label_ground(checkpoint: Checkpoint) -> Ground:
+    """What labels of the codes spread on."""
+    return ground_of(checkpoint.codes.mean)
+
+
+@st.cache_resource(
+    max_entries=3,
+    show_spinner="Linking each picture with its neighbours, by PCA and by pixels; once…",
+    hash_funcs=_BY_CHECKPOINT,
+)
+def label_graphs(checkpoint: Checkpoint) -> dict[str, sparse.csr_matrix]:
+    """The graph of the codes and, with originals, those of PCA and raw pixels."""
+    rows = tuple(range(len(checkpoint.codes)))
+    return feature_graphs(checkpoint.codes.mean, originals_of(checkpoint, rows))
 
 
 def settle_memory() -> None:
