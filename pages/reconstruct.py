@@ -6,7 +6,13 @@ from pages.shared import frame
 
 frame.require()
 
-from pages.shared import cache, reconstruct, state
+from pages.shared import cache, compress, edit, reconstruct, state
+
+SECTIONS = {
+    "Understand": reconstruct.result,
+    "Compress": compress.section,
+    "Edit": edit.section,
+}
 
 checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
@@ -14,5 +20,14 @@ if checkpoint is not None:
     options = reconstruct.choose_preparation()
     items = reconstruct.inputs(checkpoint, options)
     chosen = reconstruct.overview(checkpoint, items)
+    name = st.segmented_control(
+        "Section",
+        list(SECTIONS),
+        default="Understand",
+        required=True,
+        key="reconstruct_section",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
     if chosen is not None:
-        reconstruct.result(checkpoint, chosen, items)
+        SECTIONS[str(name)](checkpoint, chosen, items)

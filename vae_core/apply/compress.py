@@ -169,19 +169,26 @@ class Codec:
         _check_images(images, self.checkpoint.model.spec)
         levels = self.quantise(mean_codes(self.checkpoint.model, images), bits=bits)
         decoded = self.pictures(self.restore(levels, bits=bits))
-        blocks = [levels[i : i + PER_BLOCK] for i in range(0, len(levels), PER_BLOCK)]
-        plain = _join([_plain_bits(block, bits) for block in blocks])
-        best, coding = plain, 0
-        if bits <= _MAX_TABLE_BITS:
-            tables = self._tables(bits)
-            coded = _join([entropy.pack(block, tables) for block in blocks])
-            best, coding = (coded, 1) if len(coded) < len(plain) else (plain, 0)
+        body, coding = self._body(levels, bits)
         spec = self.checkpoint.model.spec
         head = _HEADER.pack(
             MAGIC, VERSION, bytes.fromhex(self.checkpoint.key), self.table_check(bits), *spec.shape,
             bits, coding, len(levels), zlib.crc32(decoded.tobytes()),
         )  # fmt: skip
-        return head + best + _CHECK.pack(zlib.crc32(head + best))
+        return head + body + _CHECK.pack(zlib.crc32(head + body))
+
+    def _body(self, levels: Ints, bits: int) -> tuple[bytes, int]:
+        blocks = [levels[i : i + PER_BLOCK] for i in range(0, len(levels), PER_BLOCK)]
+        plain = _join([_plain_bits(block, bits) for block in blocks])
+        if bits > _MAX_TABLE_BITS:
+            return plain, 0
+        tables = self._tables(bits)
+        coded = _join([entropy.pack(block, tables) for block in blocks])
+        return (coded, 1) if len(coded) < len(plain) else (plain, 0)
+
+    def file_bytes(self, codes: Floats, *, bits: int) -> int:
+        """Length in bytes of the file that holds these codes `[N,D]`."""
+        return FRAME_BYTES + len(self._body(self.quantise(codes, bits=bits), bits)[0])
 
     def decompress(self, data: bytes) -> Decoded:
         """The pictures of a file; see `decompress`."""
