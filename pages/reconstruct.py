@@ -6,7 +6,7 @@ from pages.shared import frame
 
 frame.require()
 
-from pages.shared import cache, compress, edit, reconstruct, state
+from pages.shared import cache, compress, edit, inputs, reconstruct, results, state
 
 SECTIONS = {
     "Understand": reconstruct.result,
@@ -17,8 +17,7 @@ SECTIONS = {
 checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
     st.markdown(f"The model sees **{checkpoint.model.spec}** pictures, whatever you give it.")
-    options = reconstruct.choose_preparation()
-    items = reconstruct.inputs(checkpoint, options)
+    items = inputs.choose(checkpoint)
     chosen = reconstruct.overview(checkpoint, items)
     name = st.segmented_control(
         "Section",
@@ -31,3 +30,5 @@ if checkpoint is not None:
     )
     if chosen is not None:
         SECTIONS[str(name)](checkpoint, chosen, items)
+    if items:
+        results.take_away(checkpoint, items)

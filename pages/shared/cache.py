@@ -148,7 +148,8 @@ def _atlas(plan: AtlasPlan, _checkpoint: Checkpoint, _find: Find) -> dict[str, A
     return atlas.start(_checkpoint, _find, plan)
 
 
-@st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+# More than one visitor's two hundred pictures at once, or each run of a page computes all anew.
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
 def examination(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examination:
     """`vae_core.examine.examine`, remembered."""
     return examine(checkpoint, pixels)

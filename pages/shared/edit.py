@@ -24,13 +24,17 @@ Images = NDArray[np.uint8]
 _CODES: Final = "edited_codes"
 
 
+@st.fragment
 def section(checkpoint: Checkpoint, item: Item, items: Sequence[Item]) -> None:
     """Sliders on the picture's code; before and after, and the result to keep."""
     del items  # one picture is edited at a time
     start = snap(cache.examination(checkpoint, item.pixels).mean)
     name = _name_of(checkpoint, item)
+    # Above the sliders, of which there may be twenty, but known only after them.
+    above = st.container()
     z = _sliders(checkpoint, start, name)
-    _before_and_after(checkpoint, item, start, z)
+    with above:
+        _before_and_after(checkpoint, item, start, z)
 
 
 def _name_of(checkpoint: Checkpoint, item: Item) -> str:
