@@ -16,10 +16,10 @@ from scipy import sparse
 
 from pages.shared import atlas, payload, show, walk_payload
 from pages.shared.map_job import MapJobs
-from vae_core.apply.label_accuracy import feature_graphs
-from vae_core.apply.labelling import Ground, ground_of
 from vae_core.apply.beside import PcaCoder, fit_pca_coder, rate_curve
 from vae_core.apply.compress import Codec
+from vae_core.apply.label_accuracy import feature_graphs
+from vae_core.apply.labelling import Ground, ground_of
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
