@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.fixtures import small_model
+from tests.fixtures import sharp_model
 from vae_core.apply.observe import Evidence, see_noisy, see_visible
 from vae_core.apply.search import LatentPrior, SearchCancelledError, search_codes
 from vae_core.errors import ConfigError, DataError
@@ -19,22 +19,6 @@ LIKELIHOODS = ("bernoulli", "gaussian", "logistic")
 
 def standard(d: int) -> LatentPrior:
     return LatentPrior(torch.zeros(d), torch.eye(d))
-
-
-def sharp_model(likelihood: str = "bernoulli") -> Autoencoder:
-    """An untrained model whose codes matter: its output spans black to white."""
-    model = small_model(likelihood=likelihood)
-    with torch.no_grad():
-        last = [m for m in model.decoder.modules() if getattr(m, "bias", None) is not None][-1]
-        weight = last.weight
-        assert isinstance(weight, Tensor)
-        z = torch.randn((200, 3), generator=torch.Generator().manual_seed(0))
-        weight *= 2 / float(model.decode_raw(z).std())
-    model.start_at_mean(torch.full((1, 8, 8), 0.5))
-    if likelihood != "bernoulli":
-        with torch.no_grad():
-            weight /= 8
-    return model.requires_grad_(False)
 
 
 def true_picture(model: Autoencoder) -> tuple[Tensor, Tensor]:
@@ -79,11 +63,11 @@ def test_draws_that_see_nothing_are_draws_from_the_prior() -> None:
     factor = torch.diag(torch.tensor([1.0, 2.0, 0.5]))
     prior = LatentPrior(torch.tensor([3.0, 0.0, 0.0]), factor)
     found = search_codes(
-        model, see_visible(model.likelihood, x, ~EVERYTHING), torch.zeros(600, 3),
-        prior=prior, climb_steps=10, draw_steps=60,
+        model, see_visible(model.likelihood, x, ~EVERYTHING), torch.zeros(200, 3),
+        prior=prior, climb_steps=0, draw_steps=40,
     )  # fmt: skip
-    assert torch.allclose(found.codes.mean(0), prior.mean, atol=0.25)
-    assert torch.allclose(found.codes.std(0), factor.diagonal(), rtol=0.15)
+    assert torch.allclose(found.codes.mean(0), prior.mean, atol=0.4)
+    assert torch.allclose(found.codes.std(0), factor.diagonal(), rtol=0.2)
     assert 0.3 < float(found.acceptance.mean()) < 0.9
 
 
@@ -104,7 +88,7 @@ def test_draws_deviate_as_the_exact_posterior_of_a_linear_decoder() -> None:
         return -0.5 * (raw - 3).square().flatten(1).sum(1)
 
     found = search_codes(
-        Linear(), evidence, torch.zeros(1500, 1), prior=standard(1),  # type: ignore[arg-type]
+        Linear(), evidence, torch.zeros(800, 1), prior=standard(1),  # type: ignore[arg-type]
         climb_steps=30, draw_steps=60,
     )  # fmt: skip
     assert float(found.codes.mean()) == pytest.approx(0.9, abs=0.04)

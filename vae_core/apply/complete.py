@@ -28,6 +28,7 @@ Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 MAX_COMPLETIONS: Final = 24
+SIDES: Final = ("left", "right", "top", "bottom")
 CLIMB_STEPS, DRAW_STEPS = 40, 40
 
 
@@ -95,6 +96,26 @@ def complete(
         decoded, found.log_joint.cpu(), torch.from_numpy(hidden), n=n, n_latent=model.n_latent
     )
     return _answers(found, decoded, rows, pixels, hidden)
+
+
+def half_hidden(size: tuple[int, ...], side: str) -> Bools:
+    """A mask `[H,W]` that hides one half: left, right, top or bottom; `ConfigError` for another.
+
+    Of an odd number of rows or columns the middle one stays visible.
+    """
+    height, width = size
+    hidden = np.zeros((height, width), np.bool_)
+    rows, columns = slice(None), slice(None)
+    parts = {
+        "left": (rows, slice(0, width // 2)),
+        "right": (rows, slice(width - width // 2, None)),
+        "top": (slice(0, height // 2), columns),
+        "bottom": (slice(height - height // 2, None), columns),
+    }
+    if side not in parts:
+        raise ConfigError(f"Side '{side}' came, expected one of {', '.join(SIDES)}; choose one.")
+    hidden[parts[side]] = True
+    return hidden
 
 
 def _check(checkpoint: Checkpoint, pixels: NDArray[np.uint8], hidden: Bools, n: int) -> None:
