@@ -77,6 +77,24 @@ def small_model(
     return model.eval()
 
 
+def sharp_model(likelihood: str = "bernoulli") -> Autoencoder:
+    """An untrained model whose codes matter: its output spans black to white."""
+    model = small_model(likelihood=likelihood)
+    with torch.no_grad():
+        last = [m for m in model.decoder.modules() if getattr(m, "bias", None) is not None][-1]
+        weight = last.weight
+        assert isinstance(weight, Tensor)
+        z = torch.randn((200, 3), generator=torch.Generator().manual_seed(0))
+        weight *= 2 / float(model.decode_raw(z).std())
+    model.start_at_mean(torch.full((1, 8, 8), 0.5))
+    if likelihood != "bernoulli":
+        with torch.no_grad():
+            weight /= 8
+            for parameter in model.likelihood.parameters():
+                parameter.fill_(-3)
+    return model.requires_grad_(False)
+
+
 def pixels(n: int, shape: tuple[int, int, int] = (1, 8, 8), *, seed: int = 0) -> Tensor:
     """Float images `[n,C,H,W]` in [0,1]."""
     return torch.rand((n, *shape), generator=torch.Generator().manual_seed(seed))

@@ -161,6 +161,11 @@ class DiscretisedLogistic(nn.Module):
         """The logistic's centre, cut to [0,1] for showing."""
         return raw.clamp(0, 1)
 
+    @property
+    def scale(self) -> float:
+        """The learned scale of a pixel; its standard deviation is π/√3 of this."""
+        return 1 / float(self._inverse_scale().detach())
+
     def sample(self, raw: Tensor, generator: torch.Generator | None) -> Tensor:
         """One random image of multiples of 1/255."""
         chance = torch.rand(raw.shape, generator=generator, device=raw.device)

@@ -15,6 +15,12 @@ from tqdm import tqdm
 
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
 from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
+from vae_core.cli.completing import (
+    add_complete_flags,
+    add_denoise_flags,
+    run_complete,
+    run_denoise,
+)
 from vae_core.cli.compressing import (
     add_compress_flags,
     add_decompress_flags,
@@ -186,6 +192,8 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "label": (run_label, "label all images of a set from a few labelled ones"),
     "compress": (run_compress, "write images as their codes: an .lxc file, or a folder of them"),
     "decompress": (run_decompress, "write the pictures of .lxc files as PNG"),
+    "complete": (run_complete, "fill in the hidden part of a picture in several ways"),
+    "denoise": (run_denoise, "take the noise out of a picture"),
     "list": (_list, "list the checkpoints in a folder"),
     "verify": (_verify, "check a checkpoint's files against their hashes"),
 }
@@ -193,6 +201,8 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
 
 # Verbs on a checkpoint with an --out, and what adds their other flags.
 APPLYING = {
+    "complete": add_complete_flags,
+    "denoise": add_denoise_flags,
     "compress": add_compress_flags,
     "decompress": add_decompress_flags,
     "label": add_label_flags,
@@ -237,7 +247,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_augment_flags(made["augment"])
     for name, add_flags in APPLYING.items():
         add_flags(made[name])
-    for name in ("evaluate", "map", "sample", "augment"):
+    for name in ("evaluate", "map", "sample", "augment", "complete", "denoise"):
         made[name].add_argument("--seed", type=int, default=0)
     made["reconstruct"].add_argument("image", type=Path, nargs="+", help="image files")
     made["sample"].add_argument(
