@@ -4,6 +4,7 @@
     codes.npz          posteriors of up to 10,000 held-out images, or of all of them (`map`)
     map.npz            their maps
     prior.npz          a mixture fitted to the codes (optional)
+    calibration.npz    what the model says of held-out images, to judge others by (optional)
 
 Nothing is ever unpickled; every file's sha256 stands in the card and is checked.
 """
@@ -28,9 +29,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
-from vae_core.data.imageset import Factor
 from vae_core.device import choose_device
 from vae_core.errors import CheckpointError, ConfigError, DataError
+from vae_core.evaluate.calibration import Calibration
 from vae_core.files import replace_file, sha256_of, write_json
 from vae_core.latent.codes import Codes
 from vae_core.latent.mixture import MixturePrior
@@ -41,6 +42,8 @@ FORMAT: Final = "latent-explorer/1"
 CARD: Final = "card.json"
 FILES: Final = ("model.safetensors", "codes.npz", "map.npz")
 PRIOR: Final = "prior.npz"
+CALIBRATION: Final = "calibration.npz"
+OPTIONAL: Final = (PRIOR, CALIBRATION)
 # What every reader of a card may rely on.
 FIELDS: Final = (
     "title", "data", "split", "objective", "metrics", "model", "n_codes", "n_images", "files"
@@ -100,6 +103,17 @@ class Checkpoint:
             except DataError as error:
                 raise ValueError(str(error)) from error
 
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What the model says of held-out images, or None; `CheckpointError` when damaged."""
+        if CALIBRATION not in self.card["files"]:
+            return None
+        with _opened_npz(self.path, CALIBRATION, self.card) as arrays:
+            try:
+                return Calibration.from_arrays(arrays)
+            except DataError as error:
+                raise ValueError(str(error)) from error
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -123,6 +137,7 @@ def save_checkpoint(
     codes: Codes,
     maps: Mapping[str, Projection],
     prior: MixturePrior | None = None,
+    calibration: Calibration | None = None,
 ) -> None:
     """Write all files; the card comes last, so that a folder with a card is complete."""
     path.mkdir(parents=True, exist_ok=True)
@@ -136,12 +151,14 @@ def save_checkpoint(
     (path / CARD).unlink(missing_ok=True)
     with replace_file(path / "model.safetensors") as temporary:
         save_file(weights, temporary, metadata={"format": FORMAT})
-    _write_npz(path / "codes.npz", _codes_arrays(codes))
+    _write_npz(path / "codes.npz", codes.to_arrays())
     _write_npz(path / "map.npz", _map_arrays(maps))
-    (path / PRIOR).unlink(missing_ok=True)
-    if prior is not None:
-        _write_npz(path / PRIOR, prior.to_arrays())
-    written = (*FILES, PRIOR) if prior is not None else FILES
+    written = list(FILES)
+    for name, part in ((PRIOR, prior), (CALIBRATION, calibration)):
+        (path / name).unlink(missing_ok=True)
+        if part is not None:
+            _write_npz(path / name, part.to_arrays())
+            written.append(name)
     full = {
         "format": FORMAT,
         **card,
@@ -155,26 +172,18 @@ def save_checkpoint(
     write_json(path / CARD, full)
 
 
+def add_calibration(path: Path, calibration: Calibration) -> None:
+    """Write or replace the calibration of the checkpoint in `path`, and its hash in the card."""
+    card = read_card(path)
+    _write_npz(path / CALIBRATION, calibration.to_arrays())
+    card["files"] = {**card["files"], CALIBRATION: sha256_of(path / CALIBRATION)}
+    write_json(path / CARD, card)
+
+
 def _write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     is_small = sum(array.nbytes for array in arrays.values()) < _PACK_BELOW_BYTES
     with replace_file(path) as temporary, temporary.open("wb") as opened:
         (np.savez_compressed if is_small else np.savez)(opened, **dict(arrays))  # type: ignore[arg-type]
-
-
-def _codes_arrays(codes: Codes) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {
-        "ids": codes.ids.astype(np.int64),
-        "split": codes.split,
-        "mean": codes.mean,
-        # Half precision is plenty for spreads and per-dimension KL, and halves the file.
-        "log_std": codes.log_std.astype(np.float16),
-        "kl_nats": np.minimum(codes.kl_nats, np.finfo(np.float16).max).astype(np.float16),
-        "squared_error": codes.squared_error,
-        "reconstruction_nats": codes.reconstruction_nats,
-    }
-    if codes.labels is not None:
-        arrays["labels"] = codes.labels.astype(np.int32)
-    return arrays | {f"factor.{n}": f.values for n, f in codes.factors.items()}
 
 
 def _map_arrays(maps: Mapping[str, Projection]) -> dict[str, NDArray[Any]]:
@@ -221,7 +230,7 @@ def read_card(path: Path) -> dict[str, Any]:
 def verify_checkpoint(path: Path) -> dict[str, Any]:
     """Check that all files are there with the hashes of the card; returns the card."""
     card = read_card(path)
-    for name in (*FILES, *(n for n in card["files"] if n == PRIOR)):
+    for name in (*FILES, *(n for n in OPTIONAL if n in card["files"])):
         _checked_bytes(path, name, card)
     return card
 
@@ -290,32 +299,7 @@ def _opened_npz(
 
 def _read_codes(path: Path, card: Mapping[str, Any]) -> Codes:
     with _opened_npz(path, "codes.npz", card) as arrays:
-        return _codes_of(arrays, card)
-
-
-def _codes_of(arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> Codes:
-    categories = card.get("factor_categories", {})
-    factors = {
-        key.removeprefix("factor."): Factor(
-            value, tuple(categories.get(key.removeprefix("factor."), ()))
-        )
-        for key, value in arrays.items()
-        if key.startswith("factor.")
-    }
-    labels = arrays.get("labels")
-    return Codes(
-        ids=arrays["ids"],
-        split=arrays["split"],
-        mean=arrays["mean"],
-        log_std=arrays["log_std"].astype(np.float32),
-        squared_error=arrays["squared_error"],
-        reconstruction_nats=arrays["reconstruction_nats"],
-        kl_nats=arrays["kl_nats"].astype(np.float32),
-        n_total=int(card["n_images"]),
-        labels=None if labels is None else labels.astype(np.int64),
-        label_names=tuple(card.get("label_names", ())),
-        factors=factors,
-    )
+        return Codes.from_arrays(arrays, card)
 
 
 def _read_maps(path: Path, card: Mapping[str, Any], codes: Codes) -> dict[str, Projection]:

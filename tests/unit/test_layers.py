@@ -25,7 +25,7 @@ ORDER = (
     ("latent",),
     ("checkpoint",),
     ("examine", "portable", "report", "train"),
-    ("export", "pipeline"),
+    ("export", "pipeline", "apply"),
     ("mapping",),
     ("cli",),
     ("__init__", "__main__"),

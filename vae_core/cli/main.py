@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
+from vae_core.cli.applying import run_calibrate
 from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
 from vae_core.cli.exporting import add_augment_flags, add_walk_flags, run_augment, run_walk
 from vae_core.cli.mapping import add_map_flags, run_map
@@ -176,6 +177,7 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "sample": (_sample, "decode draws from the prior into one picture"),
     "walk": (run_walk, "walk between codes and write a .gif, .mp4, .png or .npz"),
     "augment": (run_augment, "write decoded variations of chosen images as a .zip set"),
+    "calibrate": (run_calibrate, "learn from held-out images what is usual, for verdicts"),
     "list": (_list, "list the checkpoints in a folder"),
     "verify": (_verify, "check a checkpoint's files against their hashes"),
 }
@@ -195,10 +197,13 @@ def build_parser() -> argparse.ArgumentParser:
     for name, (_, text) in VERBS.items():
         made[name] = verbs.add_parser(name, help=text, description=text)
         made[name].add_argument("--json", action="store_true", help="print one JSON object alone")
-    for name in ("evaluate", "encode", "map", "reconstruct", "sample", "walk", "augment", "verify"):
+    for name in (
+        "evaluate", "encode", "map", "reconstruct", "sample", "walk", "augment", "calibrate",
+        "verify",
+    ):  # fmt: skip
         made[name].add_argument("checkpoint", type=Path, help="checkpoint folder")
         made[name].add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    for name in ("train", "evaluate", "encode", "map"):
+    for name in ("train", "evaluate", "encode", "map", "calibrate"):
         _add_data_flags(made[name])
     for name in ("train", "encode", "map", "reconstruct", "sample", "walk", "augment"):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
@@ -207,7 +212,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_map_flags(made["map"])
     add_walk_flags(made["walk"])
     add_augment_flags(made["augment"])
-    for name in ("evaluate", "map", "sample", "augment"):
+    for name in ("evaluate", "map", "sample", "augment", "calibrate"):
         made[name].add_argument("--seed", type=int, default=0)
     made["reconstruct"].add_argument("image", type=Path, nargs="+", help="image files")
     made["sample"].add_argument(

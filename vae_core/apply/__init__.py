@@ -1,0 +1,1 @@
+"""What a trained model does for its user, one module per application."""
