@@ -4,6 +4,7 @@
     codes.npz          posteriors of up to 10,000 held-out images, or of all of them (`map`)
     map.npz            their maps
     prior.npz          a mixture fitted to the codes (optional)
+    calibration.npz    what the model says of held-out images, to judge others by (optional)
 
 Nothing is ever unpickled; every file's sha256 stands in the card and is checked.
 """
@@ -30,17 +31,20 @@ from safetensors.torch import load, save_file
 
 from vae_core.device import choose_device
 from vae_core.errors import CheckpointError, ConfigError, DataError
+from vae_core.evaluate.calibration import Calibration
 from vae_core.files import replace_file, sha256_of, write_json
 from vae_core.latent.codes import Codes
 from vae_core.latent.mixture import MixturePrior
 from vae_core.latent.projection import Projection
-from vae_core.latent.stored import codes_arrays, codes_of, map_arrays, map_of
+from vae_core.latent.stored import map_arrays, map_of
 from vae_core.model import Autoencoder, ModelConfig
 
 FORMAT: Final = "latent-explorer/1"
 CARD: Final = "card.json"
 FILES: Final = ("model.safetensors", "codes.npz", "map.npz")
 PRIOR: Final = "prior.npz"
+CALIBRATION: Final = "calibration.npz"
+OPTIONAL: Final = (PRIOR, CALIBRATION)
 # What every reader of a card may rely on.
 FIELDS: Final = (
     "title", "data", "split", "objective", "metrics", "model", "n_codes", "n_images", "files"
@@ -100,6 +104,17 @@ class Checkpoint:
             except DataError as error:
                 raise ValueError(str(error)) from error
 
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What the model says of held-out images, or None; `CheckpointError` when damaged."""
+        if CALIBRATION not in self.card["files"]:
+            return None
+        with _opened_npz(self.path, CALIBRATION, self.card) as arrays:
+            try:
+                return Calibration.from_arrays(arrays)
+            except DataError as error:
+                raise ValueError(str(error)) from error
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -123,6 +138,7 @@ def save_checkpoint(
     codes: Codes,
     maps: Mapping[str, Projection],
     prior: MixturePrior | None = None,
+    calibration: Calibration | None = None,
 ) -> None:
     """Write all files; the card comes last, so that a folder with a card is complete."""
     path.mkdir(parents=True, exist_ok=True)
@@ -136,12 +152,14 @@ def save_checkpoint(
     (path / CARD).unlink(missing_ok=True)
     with replace_file(path / "model.safetensors") as temporary:
         save_file(weights, temporary, metadata={"format": FORMAT})
-    _write_npz(path / "codes.npz", codes_arrays(codes))
+    _write_npz(path / "codes.npz", codes.to_arrays())
     _write_npz(path / "map.npz", map_arrays(maps))
-    (path / PRIOR).unlink(missing_ok=True)
-    if prior is not None:
-        _write_npz(path / PRIOR, prior.to_arrays())
-    written = (*FILES, PRIOR) if prior is not None else FILES
+    written = list(FILES)
+    for name, part in ((PRIOR, prior), (CALIBRATION, calibration)):
+        (path / name).unlink(missing_ok=True)
+        if part is not None:
+            _write_npz(path / name, part.to_arrays())
+            written.append(name)
     full = {
         "format": FORMAT,
         **card,
@@ -153,6 +171,14 @@ def save_checkpoint(
         "files": {name: sha256_of(path / name) for name in written},
     }
     write_json(path / CARD, full)
+
+
+def add_calibration(path: Path, calibration: Calibration) -> None:
+    """Write or replace the calibration of the checkpoint in `path`, and its hash in the card."""
+    card = read_card(path)
+    _write_npz(path / CALIBRATION, calibration.to_arrays())
+    card["files"] = {**card["files"], CALIBRATION: sha256_of(path / CALIBRATION)}
+    write_json(path / CARD, card)
 
 
 def _write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -196,7 +222,7 @@ def read_card(path: Path) -> dict[str, Any]:
 def verify_checkpoint(path: Path) -> dict[str, Any]:
     """Check that all files are there with the hashes of the card; returns the card."""
     card = read_card(path)
-    for name in (*FILES, *(n for n in card["files"] if n == PRIOR)):
+    for name in (*FILES, *(n for n in OPTIONAL if n in card["files"])):
         _checked_bytes(path, name, card)
     return card
 
@@ -265,7 +291,7 @@ def _opened_npz(
 
 def _read_codes(path: Path, card: Mapping[str, Any]) -> Codes:
     with _opened_npz(path, "codes.npz", card) as arrays:
-        return codes_of(arrays, card)
+        return Codes.from_arrays(arrays, card)
 
 
 def _read_maps(path: Path, card: Mapping[str, Any], codes: Codes) -> dict[str, Projection]:

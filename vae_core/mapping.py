@@ -100,8 +100,9 @@ def remap_checkpoint(
     }
     with _staged(folder) as staging:
         save_checkpoint(
-            staging, checkpoint.model, card=card, codes=codes, maps=maps, prior=checkpoint.prior
-        )
+            staging, checkpoint.model, card=card, codes=codes, maps=maps, prior=checkpoint.prior,
+            calibration=checkpoint.calibration,
+        )  # fmt: skip
         clock.check()
     return folder
 

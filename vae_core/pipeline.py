@@ -16,6 +16,7 @@ from vae_core.checkpoint import CARD, save_checkpoint, versions
 from vae_core.data.imageset import ImageSet
 from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.bounds import evidence_bounds
+from vae_core.evaluate.calibration import calibrate_model
 from vae_core.files import write_json
 from vae_core.latent.codes import MANY_CODES, Codes, encode_set, held_out_first
 from vae_core.latent.mixture import MixturePrior, fit_mixture
@@ -230,7 +231,10 @@ def train_checkpoint(
     metrics = measure(model, codes, images, config)
     card = _card(images, config, position, record, metrics, command=command, title=title)
     prior = fit_prior(codes, seed=config.seed)
-    save_checkpoint(folder, model, card=card, codes=codes, maps=maps, prior=prior)
+    save_checkpoint(
+        folder, model, card=card, codes=codes, maps=maps, prior=prior,
+        calibration=calibrate_model(model, images, seed=config.seed),
+    )  # fmt: skip
     return metrics
 
 

@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
+from vae_core.cli.calibrating import run_calibrate
 from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
 from vae_core.cli.completing import (
     add_complete_flags,
@@ -194,6 +195,7 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "decompress": (run_decompress, "write the pictures of .lxc files as PNG"),
     "complete": (run_complete, "fill in the hidden part of a picture in several ways"),
     "denoise": (run_denoise, "take the noise out of a picture"),
+    "calibrate": (run_calibrate, "learn from held-out images what is usual, for verdicts"),
     "list": (_list, "list the checkpoints in a folder"),
     "verify": (_verify, "check a checkpoint's files against their hashes"),
 }
@@ -231,12 +233,13 @@ def build_parser() -> argparse.ArgumentParser:
         "sample",
         "walk",
         "augment",
+        "calibrate",
         "verify",
     )
     for name in (*on_checkpoint, *APPLYING):
         made[name].add_argument("checkpoint", type=Path, help="checkpoint folder")
         made[name].add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    for name in ("train", "evaluate", "encode", "map"):
+    for name in ("train", "evaluate", "encode", "map", "calibrate"):
         _add_data_flags(made[name])
     for name in ("train", "encode", "map", "reconstruct", "sample", "walk", "augment", *APPLYING):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
@@ -247,7 +250,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_augment_flags(made["augment"])
     for name, add_flags in APPLYING.items():
         add_flags(made[name])
-    for name in ("evaluate", "map", "sample", "augment", "complete", "denoise"):
+    for name in ("evaluate", "map", "sample", "augment", "calibrate", "complete", "denoise"):
         made[name].add_argument("--seed", type=int, default=0)
     made["reconstruct"].add_argument("image", type=Path, nargs="+", help="image files")
     made["sample"].add_argument(

@@ -226,13 +226,17 @@ def combine(
     """
     values, known = _known(scores, held_out)
     columns = zip(values.T, known.T, strict=True)
-    tails = np.stack([_log_tail(column, other) for column, other in columns], 1)
+    tails = np.stack([log_tail(column, other) for column, other in columns], 1)
     joined: Scores = 2 * tails.sum(1) if rule == "fisher" else tails.max(1)
     return joined
 
 
-def _log_tail(values: Scores, known: Scores) -> Scores:
-    """−log of the tail probability `[N]`, without an end where the held-out scores end."""
+def log_tail(scores: Numbers, held_out: Numbers) -> Scores:
+    """−log of the tail probability `[N]`, without an end where held-out scores `[M]` end.
+
+    Beyond their 0.9 quantile it goes on as in `combine`.
+    """
+    values, known = _known(scores, held_out)
     start = np.quantile(known, 0.9)
     excess = known[known > start] - start
     within = -np.log(_upper_tail(values, known))

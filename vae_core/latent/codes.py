@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,42 @@ class Codes:
             **{name: getattr(self, name)[rows] for name in arrays},
             labels=None if self.labels is None else self.labels[rows],
             factors={n: replace(f, values=f.values[rows]) for n, f in self.factors.items()},
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Plain arrays for a file; label names and factor categories stand in the card."""
+        arrays: dict[str, NDArray[Any]] = {
+            "ids": self.ids.astype(np.int64),
+            "split": self.split,
+            "mean": self.mean,
+            # Half precision is plenty for spreads and per-dimension KL, and halves the file.
+            "log_std": self.log_std.astype(np.float16),
+            "kl_nats": np.minimum(self.kl_nats, np.finfo(np.float16).max).astype(np.float16),
+            "squared_error": self.squared_error,
+            "reconstruction_nats": self.reconstruction_nats,
+        }
+        if self.labels is not None:
+            arrays["labels"] = self.labels.astype(np.int32)
+        return arrays | {f"factor.{n}": f.values for n, f in self.factors.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> Codes:
+        """Inverse of `to_arrays`; `KeyError` and the like for arrays or a card that lack a part."""
+        categories = card.get("factor_categories", {})
+        names = [key.removeprefix("factor.") for key in arrays if key.startswith("factor.")]
+        labels = arrays.get("labels")
+        return cls(
+            ids=arrays["ids"],
+            split=arrays["split"],
+            mean=arrays["mean"],
+            log_std=arrays["log_std"].astype(np.float32),
+            squared_error=arrays["squared_error"],
+            reconstruction_nats=arrays["reconstruction_nats"],
+            kl_nats=arrays["kl_nats"].astype(np.float32),
+            n_total=int(card["n_images"]),
+            labels=None if labels is None else labels.astype(np.int64),
+            label_names=tuple(card.get("label_names", ())),
+            factors={n: Factor(arrays[f"factor.{n}"], tuple(categories.get(n, ()))) for n in names},
         )
 
 
