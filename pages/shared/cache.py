@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from pages.shared import atlas, payload, show, walk_payload
 from pages.shared.map_job import MapJobs
+from vae_core.apply.anchors import Anchors, decode_anchors
+from vae_core.apply.denoise import PrincipalAxes, fit_axes
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
@@ -252,6 +254,19 @@ def prior_match(checkpoint: Checkpoint) -> PriorMatch:
 def holes(checkpoint: Checkpoint) -> PriorHoles:
     """Draws from the prior that lie far from every code."""
     return prior_holes(checkpoint.codes.part)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Decoding stored codes…", hash_funcs=_BY_CHECKPOINT)
+def anchors(checkpoint: Checkpoint) -> Anchors:
+    """Stored codes with their decodes, where searches begin."""
+    return decode_anchors(checkpoint)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Fitting PCA…", hash_funcs=_BY_CHECKPOINT)
+def principal_axes(checkpoint: Checkpoint, rows: tuple[int, ...]) -> PrincipalAxes | None:
+    """Principal axes of the originals of these rows, or None where they are not at hand."""
+    images = originals_of(checkpoint, rows)
+    return None if images is None or len(images) < 2 else fit_axes(images)
 
 
 def settle_memory() -> None:

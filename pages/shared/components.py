@@ -52,8 +52,9 @@ SOURCES = (
     "path_chart.js",
     "path.js",
     "grid.js",
+    "paint.js",
 )
-STYLES = ("style.css", "walk.css")
+STYLES = ("style.css", "walk.css", "paint.css")
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,25 @@ def latent_grid(*, data: Mapping[str, Any], key: str, on_pick: Callable[[int], N
     _renderer("grid")(key=key, data=message, on_pick_change=picked)
 
 
+def latent_paint(*, data: Mapping[str, Any], key: str) -> NDArray[np.bool_] | None:
+    """Show a picture to paint on; the painted pixels bool `[H,W]`, None while there are none.
+
+    The format of `data` is described in web/README.md. The mask is kept for its `version`.
+    """
+    held = st.session_state.get(f"_{key}_mask", {})
+    kept = held if held.get("version") == data["version"] else {}
+    told = _mount("paint", {**data, "bits": kept.get("bits", "")}, key=key, events=("mask",))
+    if told.get("mask") and told["mask"].get("version") == data["version"]:
+        st.session_state[f"_{key}_mask"] = kept = dict(told["mask"])
+    height, width = data["shape"]
+    rows = _rows_of(kept, n=height * width)
+    if rows is None:
+        return None
+    mask = np.zeros(height * width, np.bool_)
+    mask[rows] = True
+    return mask.reshape(height, width)
+
+
 @lru_cache(maxsize=1)
 def _bundle() -> tuple[str, bytes]:
     """Name and content of the joined scripts and styles."""
@@ -158,7 +178,8 @@ def joined_sources(*more: str) -> str:
         f"const style = document.createElement('style'); style.textContent = {style};"
         "document.head.append(style);\n"
         "export const VIEWS ="
-        " { map: mountMap, walk: mountWalk, path: mountPath, grid: mountGrid };\n"
+        " { map: mountMap, walk: mountWalk, path: mountPath, grid: mountGrid,"
+        " paint: mountPaint };\n"
         "export { Decoder };\n"
     )
     return "\n".join(parts)
