@@ -227,6 +227,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=ROOT / "checkpoints" / "faces")
     parser.add_argument("--grey", type=Path, default=ROOT / "checkpoints" / "mnist")
     parser.add_argument("--clicks", type=int, default=40)
+    parser.add_argument("--out", default="browser_latency.json", help="file name in results/")
     args = parser.parse_args()
     name, grey = args.model.name, args.grey.name
     result: dict[str, Any] = {}
@@ -250,7 +251,7 @@ def main() -> None:
     result |= {"model": name, "grey": grey, "machine": machine_facts()}
     text = json.dumps(result, indent=2)
     sys.stdout.write(text + "\n")
-    target = ROOT / "benchmarks" / "results" / "browser_latency.json"
+    target = ROOT / "benchmarks" / "results" / args.out
     target.parent.mkdir(exist_ok=True)
     target.write_text(text + "\n", encoding="utf-8")
 

@@ -50,11 +50,13 @@ def make(source: Path, folder: Path, *, n: int) -> None:
 def steps(checkpoint: Checkpoint) -> dict[str, Callable[[], Any]]:
     """What Explore and Walk do with the codes, by name, in the order a visit does it."""
     # Here, so that the process that measures opens the checkpoint before it imports the app.
-    from pages.shared import cache, lenses, payload, walk_payload
+    from pages.shared import assets, cache, lenses, payload, walk_payload
     from vae_core.examine import nearest_codes
     from vae_core.latent.paths import along_data
     from vae_core.latent.region import describe_region, region_table
 
+    # Files of an earlier run would be found and not be made.
+    assets.STATIC_DIR = checkpoint.path / "static"
     z, n = checkpoint.codes.mean[5] + np.float32(0.1), len(checkpoint.codes)
     tenth = np.arange(0, n, 10)
     colour = payload.colour_choices(checkpoint)[0]
@@ -106,9 +108,14 @@ def measure(folder: Path) -> dict[str, Any]:
         sys.stderr.write(
             f"  {seconds[name]:8.2f} s {cpu[name]:8.2f} s CPU {memory[name]:6} MB  {name}\n"
         )
-    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-    return {"n": len(checkpoint.codes), "folder_mb": round(size, 1), "seconds": seconds, "cpu_seconds": cpu,
-            "most_memory_mb": memory}  # fmt: skip
+    size = sum(path.stat().st_size for path in folder.glob("*.*")) / 1e6
+    return {
+        "n": len(checkpoint.codes),
+        "folder_mb": round(size, 1),
+        "seconds": seconds,
+        "cpu_seconds": cpu,
+        "most_memory_mb": memory,
+    }
 
 
 def main() -> None:

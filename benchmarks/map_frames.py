@@ -20,9 +20,9 @@ from playwright.sync_api import Browser, Page
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.machine import machine_facts
-from tests.browser.driving import map_of
-from tests.browser.server import RunningApp, chromium, running_app
+from benchmarks.machine import machine_facts  # noqa: E402  (the project root comes first)
+from tests.browser.driving import map_of  # noqa: E402
+from tests.browser.server import RunningApp, chromium, running_app  # noqa: E402
 
 SIZES = (10_000, 70_000, 150_000, 1_000_000)
 # Repeats the map's points with noise until there are n, then pans and zooms for some seconds.
@@ -48,13 +48,15 @@ async ([n, seconds]) => {
     costs.push(Number(chart.canvas.dataset.ms));
   }
   costs.sort((a, b) => a - b);
-  return { frames_per_second: 1000 * costs.length / (now - began), kind: chart.canvas.dataset.kind,
-           paint_p50_ms: costs[costs.length >> 1], paint_p95_ms: costs[Math.floor(0.95 * costs.length)] };
+  const [p50, p95] = [0.5, 0.95].map((share) => costs[Math.floor(share * costs.length)]);
+  return { frames_per_second: 1000 * costs.length / (now - began),
+           kind: chart.canvas.dataset.kind, paint_p50_ms: p50, paint_p95_ms: p95 };
 }
 """
 _POINTER = """
 async (seconds) => {
-  const map = document.querySelector("[data-testid=latent-map]"), box = map.getBoundingClientRect();
+  const map = document.querySelector("[data-testid=latent-map]");
+  const box = map.getBoundingClientRect();
   const canvas = document.querySelector("[data-testid=decoded-image]");
   document.querySelector("[data-testid=decode-under-pointer]").click();
   const before = Number(canvas.dataset.painted), began = performance.now();
@@ -67,13 +69,15 @@ async (seconds) => {
   }
   document.querySelector("[data-testid=decode-under-pointer]").click();
   const painted = Number(canvas.dataset.painted) - before;
-  return { pictures_per_second: 1000 * painted / (now - began), frames_per_second: 1000 * frames / (now - began) };
+  const took = (now - began) / 1000;
+  return { pictures_per_second: painted / took, frames_per_second: frames / took };
 }
 """
 _HOVER = """
 async (n) => {
-  const map = document.querySelector("[data-testid=latent-map]"), box = map.getBoundingClientRect();
-  const card = document.querySelector("[data-testid=hover-card]"), thumb = card.querySelector("canvas");
+  const map = document.querySelector("[data-testid=latent-map]");
+  const box = map.getBoundingClientRect();
+  const thumb = document.querySelector("[data-testid=hover-card] canvas");
   const { xy, view } = map.lxChart, times = [];
   const frame = () => new Promise(requestAnimationFrame);
   const move = (x, y) => map.dispatchEvent(new PointerEvent("pointermove",
@@ -90,7 +94,8 @@ async (n) => {
     times.push(performance.now() - began);
   }
   times.sort((a, b) => a - b);
-  return { p50_ms: times[times.length >> 1], p95_ms: times[Math.floor(0.95 * times.length)], n: times.length };
+  const [p50, p95] = [0.5, 0.95].map((share) => times[Math.floor(share * times.length)]);
+  return { p50_ms: p50, p95_ms: p95, n: times.length };
 }
 """
 _SLIDER = """
@@ -105,7 +110,8 @@ async (seconds) => {
     input.dispatchEvent(new Event("input", { bubbles: true }));
     now = await new Promise(requestAnimationFrame);
   }
-  return { pictures_per_second: 1000 * (Number(canvas.dataset.painted) - before) / (now - began) };
+  const painted = Number(canvas.dataset.painted) - before;
+  return { pictures_per_second: 1000 * painted / (now - began) };
 }
 """
 

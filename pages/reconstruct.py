@@ -6,13 +6,41 @@ from pages.shared import frame
 
 frame.require()
 
-from pages.shared import cache, reconstruct, state
+from pages.shared import (
+    cache,
+    complete,
+    compress,
+    denoise,
+    edit,
+    inputs,
+    reconstruct,
+    results,
+    state,
+)
+
+SECTIONS = {
+    "Understand": reconstruct.result,
+    "Denoise": denoise.section,
+    "Complete": complete.section,
+    "Compress": compress.section,
+    "Edit": edit.section,
+}
 
 checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
     st.markdown(f"The model sees **{checkpoint.model.spec}** pictures, whatever you give it.")
-    options = reconstruct.choose_preparation()
-    items = reconstruct.inputs(checkpoint, options)
+    items = inputs.choose(checkpoint)
     chosen = reconstruct.overview(checkpoint, items)
+    name = st.segmented_control(
+        "Section",
+        list(SECTIONS),
+        default="Understand",
+        required=True,
+        key="reconstruct_section",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
     if chosen is not None:
-        reconstruct.result(checkpoint, chosen, items)
+        SECTIONS[str(name)](checkpoint, chosen, items)
+    if items:
+        results.take_away(checkpoint, items)

@@ -12,15 +12,20 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from scipy import sparse
 
 from pages.shared import atlas, payload, show, walk_payload
 from pages.shared.map_job import MapJobs
 from vae_core.apply.anchors import Anchors, decode_anchors
-from vae_core.apply.denoise import PrincipalAxes, fit_axes
+from vae_core.apply.beside import PcaCoder, fit_pca_coder, rate_curve
+from vae_core.apply.compress import Codec
+from vae_core.apply.label_accuracy import feature_graphs
+from vae_core.apply.labelling import Ground, ground_of
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
 from vae_core.evaluate.predict import Predictions, predict_labels
+from vae_core.evaluate.rate import RatePoint
 from vae_core.examine import Examination, decode, examine
 from vae_core.export.atlas import AtlasPlan, Find
 from vae_core.latent.directions import Direction
@@ -147,7 +152,8 @@ def _atlas(plan: AtlasPlan, _checkpoint: Checkpoint, _find: Find) -> dict[str, A
     return atlas.start(_checkpoint, _find, plan)
 
 
-@st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+# More than one visitor's two hundred pictures at once, or each run of a page computes all anew.
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
 def examination(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examination:
     """`vae_core.examine.examine`, remembered."""
     return examine(checkpoint, pixels)
@@ -262,11 +268,53 @@ def anchors(checkpoint: Checkpoint) -> Anchors:
     return decode_anchors(checkpoint)
 
 
+@st.cache_resource(
+    max_entries=6,
+    show_spinner="Linking each code with its neighbours; once, a few seconds…",
+    hash_funcs=_BY_CHECKPOINT,
+)
+def label_ground(checkpoint: Checkpoint) -> Ground:
+    """What labels of the codes spread on."""
+    return ground_of(checkpoint.codes.mean)
+
+
+@st.cache_resource(
+    max_entries=3,
+    show_spinner="Linking each picture with its neighbours, by PCA and by pixels; once…",
+    hash_funcs=_BY_CHECKPOINT,
+)
+def label_graphs(checkpoint: Checkpoint) -> dict[str, sparse.csr_matrix]:
+    """The graph of the codes and, with originals, those of PCA and raw pixels."""
+    rows = tuple(range(len(checkpoint.codes)))
+    return feature_graphs(checkpoint.codes.mean, originals_of(checkpoint, rows))
+
+
+@st.cache_resource(max_entries=6, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def codec(checkpoint: Checkpoint) -> Codec:
+    """Writes and reads pictures as files of their codes."""
+    return Codec(checkpoint)
+
+
+@st.cache_data(max_entries=200, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def compressed(checkpoint: Checkpoint, images: NDArray[np.uint8], *, bits: int) -> bytes:
+    """The file of pictures uint8 `[N,C,H,W]` at a bit depth, remembered."""
+    return codec(checkpoint).compress(images, bits=bits)
+
+
 @st.cache_resource(max_entries=6, show_spinner="Fitting PCA…", hash_funcs=_BY_CHECKPOINT)
-def principal_axes(checkpoint: Checkpoint, rows: tuple[int, ...]) -> PrincipalAxes | None:
-    """Principal axes of the originals of these rows, or None where they are not at hand."""
+def pca_coder(checkpoint: Checkpoint, rows: tuple[int, ...]) -> PcaCoder | None:
+    """PCA of the originals of these rows, or None where they are not at hand."""
     images = originals_of(checkpoint, rows)
-    return None if images is None or len(images) < 2 else fit_axes(images)
+    return None if images is None or len(images) < 2 else fit_pca_coder(images)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Measuring the curve…", hash_funcs=_BY_CHECKPOINT)
+def compression_curve(
+    checkpoint: Checkpoint, rows: tuple[int, ...], bits: tuple[int, ...]
+) -> list[RatePoint]:
+    """Size and quality by bit depth over the originals of these rows; none without them."""
+    images = originals_of(checkpoint, rows)
+    return [] if images is None else rate_curve(codec(checkpoint), images, bits=bits)
 
 
 def settle_memory() -> None:

@@ -80,12 +80,14 @@ def _own(checkpoint: Checkpoint, name: str) -> Colouring | None:
     kept = groups.kept(checkpoint)
     if name == GROUPS and kept:
         names = (*(group.name for group in kept), "in no group")
-        return Colouring("group", groups.membership(kept, len(checkpoint.codes)), names)
+        return Colouring(
+            "group", groups.membership(kept, len(checkpoint.codes)), names, muted=(len(kept),)
+        )
     sought = search.kept(checkpoint)
     if name == FOUND and sought is not None:
-        member = np.ones(len(checkpoint.codes), np.uint8)
-        member[sought.rows] = 0
-        return Colouring("found", member, (sought.title, "all others"))
+        member = np.zeros(len(checkpoint.codes), np.uint8)
+        member[sought.rows] = 1
+        return Colouring("found", member, ("all others", sought.title), muted=(0,))
     return None
 
 

@@ -1,4 +1,4 @@
-"""The elements that decode in the browser: the map, the walk, the path player and the grid.
+"""The elements with a script of their own: map, walk, path player, grid; drawing and pasting.
 
 Their sources are in web/. Streamlit sends an element's script with every rerun, so the script is a
 small loader; the rest is one bundle, published once as a static file.
@@ -53,6 +53,7 @@ SOURCES = (
     "path.js",
     "grid.js",
     "paint.js",
+    "draw.js",
 )
 STYLES = ("style.css", "walk.css", "paint.css")
 
@@ -161,6 +162,49 @@ def latent_paint(*, data: Mapping[str, Any], key: str) -> NDArray[np.bool_] | No
     return mask.reshape(height, width)
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """What was drawn, as the network sees it: uint8 `[1,H,W]`; whether it was centred."""
+
+    pixels: NDArray[np.uint8]
+    is_centred: bool
+
+
+def drawing(*, height: int, width: int, ground: int, key: str) -> Drawing | None:
+    """A sheet to draw on; the drawing, or None for an empty sheet.
+
+    `ground` 0 to 255 is the brightness around the model's own pictures: the sheet has the same.
+    """
+    sheet = {"height": height, "width": width, "ground": ground}
+    found = _mount("draw", sheet, key=key, events=("drawing",)).get("drawing")
+    if not found or (found.get("height"), found.get("width")) != (height, width):
+        return None
+    values = _sent_bytes(found.get("pixels"), most=height * width)
+    if values is None or len(values) != height * width:
+        return None
+    pixels = np.frombuffer(values, np.uint8).reshape(1, height, width).copy()
+    return Drawing(pixels, bool(found.get("centred")))
+
+
+MAX_PASTED_BYTES = 8 * 2**20
+
+
+def pasted(*, key: str) -> bytes | None:
+    """A place to paste; the PNG just pasted, at most 1,024 pixels a side and 8 MB, else None."""
+    found = _mount("paste", {}, key=key, events=("picture",)).get("picture")
+    return _sent_bytes(found.get("png"), most=MAX_PASTED_BYTES) if found else None
+
+
+def _sent_bytes(text: object, *, most: int) -> bytes | None:
+    """Bytes a browser sent as base64, or None for what is no such text or too much of it."""
+    if not isinstance(text, str) or len(text) > 4 * (most // 3 + 1):
+        return None
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return None
+
+
 @lru_cache(maxsize=1)
 def _bundle() -> tuple[str, bytes]:
     """Name and content of the joined scripts and styles."""
@@ -179,7 +223,7 @@ def joined_sources(*more: str) -> str:
         "document.head.append(style);\n"
         "export const VIEWS ="
         " { map: mountMap, walk: mountWalk, path: mountPath, grid: mountGrid,"
-        " paint: mountPaint };\n"
+        " paint: mountPaint, draw: mountDraw, paste: mountPaste };\n"
         "export { Decoder };\n"
     )
     return "\n".join(parts)
@@ -195,7 +239,7 @@ def _without_modules(source: str) -> str:
     return re.sub(r"^export (?=const|class|function|async)", "", source, flags=re.MULTILINE)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _renderer(view: str) -> ComponentRenderer:
     """Registered once per process; not isolated: the styles stand in the head, once for all."""
     script = (WEB_DIR / "loader.js").read_text("utf-8")

@@ -11,12 +11,14 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.shared import cache, show
+from pages.shared.compress import PCA_IMAGES
 from pages.shared.reconstruct import Item
 from pages.shared.search_job import Search, SearchJob, show_job
 from vae_core.apply.denoise import (
     PCA_COMPONENTS,
     Denoised,
     Noise,
+    PrincipalAxes,
     add_noise,
     denoise_by_encoder,
     denoise_by_search,
@@ -29,7 +31,6 @@ from vae_core.objectives.denoising import CORRUPTIONS
 
 Floats = NDArray[np.float32]
 _JOB = "denoise_job"
-PCA_PICTURES = 2_000
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,13 @@ def _start(search: Search[Denoised], subject: str) -> None:
 
 def _quick_ways(checkpoint: Checkpoint, task: Task) -> list[tuple[Floats, str]]:
     """PCA where the originals are at hand, this model's encoder, and models trained to denoise."""
-    ways = []
-    rows = tuple(range(min(PCA_PICTURES, len(checkpoint.codes))))
-    axes = cache.principal_axes(checkpoint, rows)
-    if axes is not None:
-        ways.append((axes.denoise(task.noisy), f"PCA, {min(PCA_COMPONENTS, len(axes.axes))} axes"))
+    ways: list[tuple[Floats, str]] = []
+    # The rows that Compress takes, too: one fit serves both.
+    rows = tuple(sorted(cache.sample_rows(checkpoint, n=PCA_IMAGES, seed=1)))
+    coder = cache.pca_coder(checkpoint, rows)
+    if coder is not None:
+        axes = PrincipalAxes(coder.mean, coder.components[:PCA_COMPONENTS])
+        ways.append((axes.denoise(task.noisy), f"PCA, {len(axes.axes)} axes"))
     own = "its encoder, trained to denoise" if trained_noise(checkpoint.card) else "its encoder"
     ways.append((denoise_by_encoder(checkpoint, task.noisy).image, own))
     others = _denoisers(checkpoint)

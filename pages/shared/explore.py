@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.shared import (
+    attribute,
     cache,
     colours,
     figures,
@@ -26,6 +27,7 @@ from pages.shared.components import latent_map, put_pick, put_region
 from pages.shared.explore_view import View, map_data, projection_of
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import nearest_codes, snap
+from vae_core.export import read_plain
 
 _MAP = "explore_map"
 _PICKED, _SECTION, _DRAWN = "explore_pick", "explore_section", "explore_drawn"
@@ -77,9 +79,11 @@ def map_and_details(checkpoint: Checkpoint, view: View) -> None:
     if section == "spot":
         _spot(checkpoint, pick)
     elif section == "region":
-        regions.region(checkpoint, seen.region)
+        regions.region(checkpoint, seen.region, picked=_row_of(pick))
     elif section == "groups":
-        regions.kept_groups(checkpoint, _code_of(checkpoint, pick))
+        z = _code_of(checkpoint, pick)
+        regions.kept_groups(checkpoint, z)
+        attribute.slider(checkpoint, z)
     elif section == "ranking":
         lenses.ranking(checkpoint)
     else:
@@ -110,6 +114,10 @@ def _code_of(checkpoint: Checkpoint, pick: dict[str, Any] | None) -> NDArray[np.
     return checkpoint.codes.mean[0] if pick is None else snap(np.array(pick["z"], np.float32))
 
 
+def _row_of(pick: Mapping[str, Any] | None) -> int | None:
+    return int(pick["row"]) if pick is not None and pick["kind"] == "point" else None
+
+
 def _spot(checkpoint: Checkpoint, pick: dict[str, Any] | None) -> None:
     if pick is None:
         # No details unasked: their chart would make the first map come a second later.
@@ -124,7 +132,7 @@ def _asked_selection(checkpoint: Checkpoint) -> dict[str, Any] | None:
     row = payload.whole_number(asked.get("point", ""))
     if row is not None and row < len(checkpoint.codes):
         return {"row": row}
-    place = state.code_from_text(asked.get("at", ""), n_latent=2)
+    place = read_plain(asked.get("at", ""), n_latent=2)
     return None if place is None else {"x": float(place[0]), "y": float(place[1])}
 
 

@@ -19,6 +19,7 @@ _PAGES = (
     ("explore", "Explore", ":material/map:"),
     ("walk", "Walk", ":material/tune:"),
     ("reconstruct", "Reconstruct", ":material/compare:"),
+    ("label", "Label", ":material/label:"),
 )
 
 

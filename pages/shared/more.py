@@ -35,7 +35,7 @@ def _line(checkpoint: Checkpoint, folder: Path, was_running: bool) -> None:
         st.error(f"The map of all images was not made: {job.problem}")
     made = cache.map_of_all(checkpoint)
     if made is not None:
-        _open(checkpoint, made)
+        _open(made)
     elif cache.originals(checkpoint) is None:
         _explain(checkpoint, folder)
     else:
@@ -71,7 +71,7 @@ def _offer(checkpoint: Checkpoint, folder: Path) -> None:
         st.rerun()
 
 
-def _open(checkpoint: Checkpoint, made: str) -> None:
+def _open(made: str) -> None:
     st.caption("A map of all images is ready.")
     # A callback: the model list above this line is drawn before it.
     st.button("Open it", icon=":material/map:", key="map_all_open", width="stretch",

@@ -163,10 +163,13 @@ def colour_choices(checkpoint: Checkpoint) -> list[str]:
     return [*labels, *codes.factors, ERROR, *bound, *splits]
 
 
-def categories_part(label: str, names: list[str], values: NDArray[Any]) -> dict[str, Any]:
+def categories_part(
+    label: str, names: list[str], values: NDArray[Any], *, muted: tuple[int, ...] = ()
+) -> dict[str, Any]:
     """A colouring by up to 255 named kinds, of the model's or the visitor's own making."""
     url = _publish_array("colour", values, "|u1")
-    return {"label": label, "kind": "categories", "names": names, "values": url}
+    part = {"label": label, "kind": "categories", "names": names, "values": url}
+    return part | ({"muted": list(muted)} if muted else {})
 
 
 def _continuous(label: str, values: NDArray[Any]) -> dict[str, Any]:
@@ -176,11 +179,15 @@ def _continuous(label: str, values: NDArray[Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Colouring:
-    """One value `[N]` per point: a number, or where there are `names` the number of its kind."""
+    """One value `[N]` per point: a number, or where there are `names` the number of its kind.
+
+    Kinds in `muted` step back: grey, below the others.
+    """
 
     label: str
     values: NDArray[Any]
     names: tuple[str, ...] | None = None
+    muted: tuple[int, ...] = ()
 
 
 def colouring_of(checkpoint: Checkpoint, name: str) -> Colouring | None:
@@ -206,7 +213,7 @@ def colouring_part(found: Colouring) -> dict[str, Any]:
     """A colouring in the form the map element takes."""
     if found.names is None:
         return _continuous(found.label, found.values)
-    return categories_part(found.label, list(found.names), found.values)
+    return categories_part(found.label, list(found.names), found.values, muted=found.muted)
 
 
 def colour_part(checkpoint: Checkpoint, name: str) -> dict[str, Any] | None:

@@ -25,6 +25,11 @@ def against_posterior(checkpoint: Checkpoint) -> None:
         "Line: the prior N(0, 1). "
         f"The {len(order)} dimensions with most information of {n_latent}."
     )
+    if checkpoint.model.config.posterior == "full":
+        st.caption(
+            "This model's posteriors have a full covariance. The densities per dimension are exact "
+            "all the same; the limit of a hole is drawn from posteriors taken as diagonal."
+        )
     figure = figures.prior_figure(
         found.grid, found.density[order], found.prior_density, order, found.kl_nats[order]
     )

@@ -1,30 +1,19 @@
-"""The parts of the Reconstruct page: inputs, preparation, and one result."""
+"""The parts of the Reconstruct page: all pictures at a glance, and one result."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, figures, payload, pick, show, state
+from pages.shared import cache, figures, payload, show, state
 from pages.shared.components import latent_map
-from pages.shared.tags import tag
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import Examination, nearest_codes
 
-Fit = Literal["crop", "pad", "stretch"]
 IMAGES_SHOWN = 24
-
-
-@dataclass(frozen=True)
-class Options:
-    """How an upload is made to fit."""
-
-    fit: Fit
-    invert: bool
 
 
 @dataclass(frozen=True)
@@ -36,78 +25,19 @@ class Item:
     steps: tuple[str, ...]
 
 
-def choose_preparation() -> Options:
-    """Crop, pad or stretch; and invert."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    fit = left.segmented_control(
-        "Make it fit by", ["crop", "pad", "stretch"], default="crop", key="fit", required=True
-    )
-    return Options(fit or "crop", right.toggle("Invert brightness", key="invert"))
-
-
-def inputs(checkpoint: Checkpoint, options: Options) -> list[Item]:
-    """Uploads, or a sample of the model's own data; bad files are told one by one."""
-    with st.container(key="upload_box"):
-        files = st.file_uploader(
-            "Drop one or many pictures (PNG, JPEG, WebP, GIF, BMP, TIFF)",
-            accept_multiple_files=True,
-            key="uploads",
-        )
-    tag(selector=".st-key-upload_box", testid="upload")
-    if not files:
-        return _sample(checkpoint)
-    items: list[Item] = []
-    for file in files[:IMAGES_SHOWN]:
-        prepared, problem = pick.prepare_upload(
-            file.getvalue(), checkpoint.model.spec, name=file.name, options=options
-        )
-        if prepared is None:
-            st.error(problem)
-        else:
-            # Two uploads may share a name; the list below needs different ones.
-            twin = any(item.name == file.name for item in items)
-            name = f"{file.name} ({len(items) + 1})" if twin else file.name
-            items.append(Item(name, prepared.pixels, prepared.steps))
-    if len(files) > IMAGES_SHOWN:
-        st.warning(
-            f"{len(files)} files came, the first {IMAGES_SHOWN} are shown; use "
-            "`python -m vae_core reconstruct` for many."
-        )
-    return items
-
-
-def _sample(checkpoint: Checkpoint) -> list[Item]:
-    """A held-out picture, or one drawn from the prior where the data are not at hand."""
-    if st.button("Another sample", icon=":material/casino:", key="another_sample"):
-        st.session_state["sample_seed"] = st.session_state.get("sample_seed", 0) + 1
-    seed = int(st.session_state.get("sample_seed", 0))
-    row = cache.sample_rows(checkpoint, n=1, seed=seed)[0]
-    found = cache.originals_of(checkpoint, (row,))
-    if found is not None:
-        name = f"held-out image {checkpoint.codes.ids[row]}"
-        return [Item(name, found[0], ("taken as it is from the data set",))]
-    z = np.random.default_rng(seed).standard_normal((1, checkpoint.model.n_latent))
-    drawn = cache.decoded(checkpoint, z.astype(np.float32))[0]
-    pixels = np.rint(drawn * 255).astype(np.uint8)
-    return [
-        Item(
-            "a picture drawn from the prior",
-            pixels,
-            ("the data set is not on this machine, so the model drew this picture itself",),
-        )
-    ]
-
-
 def overview(checkpoint: Checkpoint, items: list[Item]) -> Item | None:
     """All pictures with their reconstructions, worst first; returns the one to look closer at."""
     if len(items) < 2:
         return items[0] if items else None
     seen = [(cache.examination(checkpoint, item.pixels), item) for item in items]
     seen.sort(key=lambda pair: -pair[0].squared_error)
-    st.markdown(f"**{len(items)} pictures**, the worst rebuilt first: original | reconstruction")
+    shown = "" if len(items) <= IMAGES_SHOWN else f", here the first {IMAGES_SHOWN}"
+    st.markdown(
+        f"**{len(items)} pictures**, the worst rebuilt first{shown}: original | reconstruction"
+    )
     pairs = [
         (np.concatenate([found.seen / 255, found.rebuilt], axis=2), _short(item.name))
-        for found, item in seen
+        for found, item in seen[:IMAGES_SHOWN]
     ]
     show.pictures(pairs, width=170)
     names = [item.name for _, item in seen]

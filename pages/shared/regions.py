@@ -6,21 +6,18 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, groups, shelf, show
+from pages.shared import cache, groups, region_members, shelf, show
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent.directions import Direction, attribute_direction, step
-from vae_core.latent.region import Region, axis_strip, describe_region, region_table, table_bytes
+from vae_core.latent.region import Region, axis_strip, describe_region
 
 Rows = NDArray[np.int64]
-N_STRIP = 9
-N_AXES = 3
 N_GALLERY = 12
 MOVES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-FILES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet", "npz": "application/zip"}
 
 
-def region(checkpoint: Checkpoint, rows: Rows | None) -> None:
-    """Everything about the region drawn on the map."""
+def region(checkpoint: Checkpoint, rows: Rows | None, *, picked: int | None = None) -> None:
+    """Everything about the region drawn on the map; `picked` is the row of the picked point."""
     if rows is None:
         st.info(
             "No region is chosen. Take the lasso or the box above the map and draw around points.",
@@ -39,7 +36,8 @@ def region(checkpoint: Checkpoint, rows: Rows | None) -> None:
     _keep(checkpoint, found)
     _strips(checkpoint, found)
     _members(checkpoint, found)
-    _export(checkpoint, found)
+    region_members.members(checkpoint, found, picked=picked)
+    region_members.files(checkpoint, found)
 
 
 def _measures(found: Region) -> str:
@@ -66,13 +64,13 @@ def _mixes(found: Region) -> None:
 
 
 def _strips(checkpoint: Checkpoint, found: Region) -> None:
-    n_axes = min(N_AXES, len(found.principal.axes))
+    n_axes = min(region_members.N_AXES, len(found.principal.axes))
     if not n_axes:
         return
     st.markdown("**Along its own principal axes**, from −2σ to +2σ")
     for axis in range(n_axes):
-        images = cache.decoded(checkpoint, axis_strip(found, axis, n_steps=N_STRIP))
-        offsets = np.linspace(-2, 2, N_STRIP)
+        images = cache.decoded(checkpoint, axis_strip(found, axis, n_steps=region_members.N_STRIP))
+        offsets = np.linspace(-2, 2, region_members.N_STRIP)
         captions = [f"{offset:+.1f}σ" for offset in offsets]
         st.caption(f"Axis {axis + 1}: {found.principal.explained[axis]:.0%} of its variance")
         show.pictures(list(zip(images, captions, strict=True)), width=72)
@@ -80,10 +78,9 @@ def _strips(checkpoint: Checkpoint, found: Region) -> None:
 
 def gallery(checkpoint: Checkpoint, rows: Rows, *, captions: list[str], width: int = 76) -> str:
     """Pictures of these rows: the originals where they are, else decoded; says which."""
-    found = cache.originals_of(checkpoint, tuple(int(row) for row in rows))
-    images = cache.decoded(checkpoint, checkpoint.codes.mean[rows]) if found is None else found
+    images, kind = region_members.pictures_of(checkpoint, rows)
     show.pictures(list(zip(images, captions, strict=True)), width=width)
-    return "decoded from their codes" if found is None else "originals"
+    return kind
 
 
 def _members(checkpoint: Checkpoint, found: Region) -> None:
@@ -104,23 +101,6 @@ def _keep(checkpoint: Checkpoint, found: Region) -> None:
             group = groups.keep(checkpoint, name, found.rows)
             st.toast(f"Kept '{group.name}', {found.n:,} images. Two groups make a vector.")
             st.rerun()  # all of the page: the colours above the map know the group now
-
-
-def _export(checkpoint: Checkpoint, found: Region) -> None:
-    with st.expander("Table and export"):
-        table = region_table(checkpoint.codes, found.rows)
-        st.dataframe(table.slice(0, 500), height=260)
-        if found.n > 500:
-            st.caption(f"The first 500 of {found.n:,} rows; the files below hold all.")
-        columns = st.columns(len(FILES))
-        for column, (kind, mime) in zip(columns, FILES.items(), strict=True):
-            column.download_button(
-                f"{kind.upper()} of {found.n:,}",
-                lambda kind=kind: table_bytes(table, kind),
-                file_name=f"region.{kind}",
-                mime=mime,
-                width="stretch",
-            )
 
 
 def kept_groups(checkpoint: Checkpoint, z: NDArray[np.float32]) -> None:

@@ -244,8 +244,8 @@ def _trained_on(checkpoint: Checkpoint) -> str:
 _FIGURES: Final = (
     ("psnr_db", "reconstruction {:.1f} dB (PSNR)"),
     ("squared_error", "squared error {:.4f} per value"),
-    ("kl_nats", "KL {:.1f} nats"),
-    ("elbo_nats", "ELBO {:.1f} nats"),
+    ("kl_nats", "KL {:,.1f} nats"),
+    ("elbo_nats", "ELBO {:,.1f} nats"),
     ("n_test_images", "measured on {:,} images"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -78,6 +79,11 @@ def heat(difference: NDArray[np.float32]) -> NDArray[np.float32]:
     """A difference `[H,W]` in [0,1] as a colour picture `[3,H,W]`: black, red, yellow, white."""
     level = np.clip(difference * 3, 0, 3)
     return np.stack([np.clip(level - step, 0, 1) for step in (0, 1, 2)]).astype(np.float32)
+
+
+def plain(text: str) -> str:
+    """A visitor's words inside Markdown: nothing in them formats, links or colours."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~:$^=&])", r"\\\1", text)
 
 
 def source_name(checkpoint_card: Mapping[str, Any]) -> str:

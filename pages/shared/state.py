@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from pages.shared import show
 from vae_core.checkpoint import Listed
 from vae_core.errors import DataError
-from vae_core.export import read_permalink, read_plain
+from vae_core.export import read_permalink
 
 DEFAULT_MODEL = "faces"
 # A place on the map is written as a code of two numbers.
-code_from_text = read_plain
 _MODEL = "model_name"
 _ASKED = "url_at_start"
 _GOAL = "map_goal"

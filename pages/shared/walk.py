@@ -71,6 +71,8 @@ def _sliders(checkpoint: Checkpoint) -> None:
         st.info(_EMPTY[kind])
         part = rows(checkpoint, "Dimensions")
     _walk(checkpoint, stand, part)
+    if kind == "Saved vectors":
+        walk_shelf.vectors_change(checkpoint)
     walk_shelf.keep_form(checkpoint)
     walk_shelf.codes_row(checkpoint)
 

@@ -63,6 +63,32 @@ def _change(checkpoint: Checkpoint) -> None:
         right.button("Walk here", on_click=_walk_to, args=(checkpoint, name), width="stretch")
 
 
+def vectors_change(checkpoint: Checkpoint) -> None:
+    """A way to rename or drop a kept vector, where there is one."""
+    kept = shelf.vectors(checkpoint.key)
+    if not kept:
+        return
+    with st.popover("Change the vectors", icon=":material/edit:"):
+        names = [item.name for item in kept]
+        name = st.selectbox("Kept vector", names, key="walk_vector_name")
+        new_name = st.text_input(
+            "New name for the vector", max_chars=shelf.MAX_NAME, key="walk_vector_new_name"
+        )
+        left, right = st.columns(2)
+        left.button(
+            "Rename vector",
+            on_click=shelf.rename_vector,
+            args=(checkpoint.key, name, new_name),
+            width="stretch",
+        )
+        right.button(
+            "Drop vector",
+            on_click=shelf.drop_vector,
+            args=(checkpoint.key, name),
+            width="stretch",
+        )
+
+
 def _walk_to(checkpoint: Checkpoint, name: str) -> None:
     found = next(item for item in shelf.kept(checkpoint.key) if item.name == name)
     walk_code.walk_from(checkpoint, found.z, source=f"kept code '{name}'")

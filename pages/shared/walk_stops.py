@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, shelf, show, walk_code
+from pages.shared import cache, groups, shelf, show, walk_code
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import snap
 
@@ -34,6 +34,7 @@ def stops(checkpoint: Checkpoint) -> dict[str, Stop]:
     """All codes on offer by name: held-out images first, then the shelf and the current code."""
     found = [_image(checkpoint, row) for row in _rows(checkpoint)]
     found += [Stop(item.name, item.z) for item in shelf.kept(checkpoint.key)]
+    found += [_average_of(checkpoint, group) for group in groups.kept(checkpoint)]
     picked = _picked(checkpoint)
     if picked is not None:
         found.append(Stop(PICKED, picked))
@@ -80,6 +81,11 @@ def _rows(checkpoint: Checkpoint) -> list[int]:
     seeds = range(1 + st.session_state.get(_SEED, 0))
     draws = [cache.sample_rows(checkpoint, n=N_IMAGES, seed=seed) for seed in seeds]
     return list(dict.fromkeys(row for draw in draws for row in draw))
+
+
+def _average_of(checkpoint: Checkpoint, group: groups.Group) -> Stop:
+    mean = checkpoint.codes.mean[group.rows].mean(0, dtype=np.float64)
+    return Stop(f"average of {group.name}", snap(mean.astype(np.float32)))
 
 
 def _picked(checkpoint: Checkpoint) -> NDArray[np.float32] | None:

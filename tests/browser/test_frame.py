@@ -11,12 +11,13 @@ from tests.browser.conftest import Visit
 from tests.browser.driving import PICTURE, address, click_map, eventually, map_of, places_on
 from tests.browser.server import running_app
 
-PAGES = ("/", "/explore", "/walk", "/reconstruct")
+PAGES = ("/", "/explore", "/walk", "/reconstruct", "/label")
 READY = {
     "/": "[data-testid=latent-map][data-ready=true]",
     "/explore": "[data-testid=latent-map][data-ready=true]",
     "/walk": "[data-testid=latent-walk][data-ready=true]",
     "/reconstruct": "[data-testid=reconstructed-image] img",
+    "/label": "[data-testid=latent-map][data-ready=true]",
 }
 PHONE = {"width": 390, "height": 844}
 
@@ -25,7 +26,7 @@ def assert_framed(page: Page, path: str) -> None:
     """The page's own content, and the frame's model picker and links."""
     page.locator(READY[path]).first.wait_for()
     expect(page.get_by_text("Latent Explorer").first).to_be_attached()
-    for name in ("Home", "Explore", "Walk", "Reconstruct"):
+    for name in ("Home", "Explore", "Walk", "Reconstruct", "Label"):
         expect(page.get_by_role("link", name=name).first).to_be_attached()
     assert page.get_by_test_id("stException").all_inner_texts() == []
 

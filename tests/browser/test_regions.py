@@ -136,7 +136,7 @@ def test_an_image_is_found_by_its_number(visit: Visit, tiny_checkpoints: Path) -
     ids = load_checkpoint(tiny_checkpoints / "faces-tiny").codes.ids
     page = visit(FACES)
     wait_painted(page)
-    field = page.get_by_label("Find image")
+    field = page.get_by_label("Find image", exact=True)
     field.fill(str(ids[-1]))
     field.press("Enter")
     expect(page.locator(".lx-caption")).to_contain_text(f"#{ids[-1]}")
@@ -183,9 +183,38 @@ def test_a_kind_is_found_by_its_name_and_becomes_the_region(
     n = int((codes.labels == codes.label_names.index("curly")).sum())
     page = visit(FACES)
     wait_painted(page)
-    field = page.get_by_label("Find image")
+    field = page.get_by_label("Find image", exact=True)
     field.fill("curly")
     field.press("Enter")
     says(page, f"{n} images, ")
     expect(page.locator(".lx-legend")).to_contain_text("label:curly")
     expect(page.locator(".lx-caption")).to_contain_text("curly")
+
+
+def test_a_row_of_the_table_goes_to_its_point(visit: Visit, tiny_checkpoints: Path) -> None:
+    ids = load_checkpoint(tiny_checkpoints / "faces-tiny").codes.ids
+    page = visit(FACES)
+    n = draw(page, tool="box", left=0.02, top=0.1, right=0.98, bottom=0.98)
+    says(page, f"{n} images, ")
+    table = page.get_by_test_id("stDataFrame")
+    table.scroll_into_view_if_needed()
+    page.wait_for_timeout(1_000)  # the grid is drawn anew while the page settles
+    table.click(position={"x": 16, "y": 38 + 17 + 35})
+    row = int(wait_for_query(page, "point"))
+    expect(page.locator(".lx-caption")).to_contain_text(f"#{ids[row]}")
+    says(page, f"{n} images, ")
+
+
+def test_a_direction_is_tried_on_the_picked_spot_without_the_server(visit: Visit) -> None:
+    page = visit(FACES, fresh=True)
+    page.get_by_role("radio", name="Groups and vectors").click()
+    walk = page.locator("[data-testid=latent-walk][data-ready=true]")
+    slider = walk.get_by_test_id("latent-slider-0")
+    slider.scroll_into_view_if_needed()
+    picture = walk.get_by_test_id("decoded-image")
+    before = picture.evaluate("(canvas) => canvas.toDataURL()")
+    page.context.set_offline(True)
+    slider.evaluate("(end) => { end.value = end.max; end.dispatchEvent(new Event('input')); }")
+    eventually(lambda: picture.evaluate("(canvas) => canvas.toDataURL()") != before)
+    page.context.set_offline(False)
+    expect(walk.get_by_label("Random code", exact=True)).to_be_hidden()

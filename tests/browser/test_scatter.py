@@ -90,6 +90,21 @@ def test_each_kind_is_painted_in_its_colour(page: Page, n: int, kind: str) -> No
     assert orange == pytest.approx([0xE6, 0x9F, 0x00], abs=6)
 
 
+def test_kinds_that_step_back_are_grey_and_lie_below(page: Page) -> None:
+    # Two kinds at the same place: the first row is drawn last unless its kind steps back.
+    script = """(gd) => {
+      const chart = gd.lxChart, xy = new Float32Array([0, 0, 0, 0, 1, 1]);
+      const values = new Uint8Array([1, 0, 0]);
+      const colour = { kind: "categories", names: ["rest", "found"], values, muted: [0] };
+      const projection = { id: "made of three" };
+      return chart.draw({ xy, colour, projection, backdrop: null, look: chart.look });
+    }"""
+    map_of(page).evaluate(script)
+    orange, grey = ink(page, left=True), ink(page, left=False)
+    assert orange[0] > orange[2] + 80
+    assert max(grey) - min(grey) < 8
+
+
 def test_density_becomes_points_when_few_are_in_view(page: Page) -> None:
     chart = map_of(page)
     chart.evaluate(_DRAW, 200_000)

@@ -19,9 +19,9 @@ SECTIONS = {
     "Export": "[data-testid=stCode]",
 }
 ROLES = {
-    "Application", "application", "button", "checkbox", "combobox", "DisclosureTriangle", "link", "listbox",
-    "radio", "searchbox", "slider", "spinbutton", "switch", "tab", "textbox",
-}  # fmt: skip
+    *("Application", "application", "button", "checkbox", "combobox", "DisclosureTriangle"),
+    *("link", "listbox", "radio", "searchbox", "slider", "spinbutton", "switch", "textbox"),
+}
 # An icon's letters, such as keyboard_double_arrow_right, are no name.
 _ICON = re.compile(r"[a-z]+(_[a-z]+)+")
 # What sticks out of the window to the right or is too narrow for its own row.

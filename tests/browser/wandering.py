@@ -14,7 +14,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.driving import Slider, address, map_of, pixels, wait_painted
 
 WALK = "[data-testid=latent-walk][data-ready=true]"
-PATH = "[data-testid=latent-path][data-ready=true]"
 # The sliders are told to Python after 250 ms; a second click within 400 would be a double click.
 REST_MS = 700
 
@@ -135,10 +134,12 @@ class Wanderer:
 
     def _path_stop(self) -> None:
         self._turn_to("Paths")
-        self.page.locator(PATH).wait_for()
         stops = self.page.get_by_role("combobox", name="From, through, to")
         stops.click()
+        for _ in range(self.chance.choice((0, 1, 3))):
+            self.page.keyboard.press("Backspace")
         options = self.page.get_by_role("option", name=re.compile("image|code"))
+        options.first.wait_for()
         options.nth(self.chance.randrange(options.count())).click()
         self.page.keyboard.press("Escape")
         rest(self.page)

@@ -28,6 +28,8 @@ def open_app(monkeypatch: pytest.MonkeyPatch, tiny_checkpoints: Path) -> OpenApp
     """open_app("explore", folder=…, **query) → the page after its first run, in its frame."""
     monkeypatch.setattr("streamlit.testing.v1.app_test.PagesManager", _FramedPages)
     monkeypatch.setattr(PagesManager, "uses_pages_directory", False)
+    # Folders among pytest's own arguments are none of the app's.
+    monkeypatch.setattr("sys.argv", ["app.py"])
 
     def open_page(page: str, *, folder: Path = tiny_checkpoints, **query: str) -> AppTest:
         monkeypatch.setenv("VAE_CHECKPOINTS", str(folder))

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import OpenApp
 
-PAGES = ("home", "explore", "walk", "reconstruct")
+PAGES = ("home", "explore", "walk", "reconstruct", "label")
 
 
 def words(app: AppTest) -> str:

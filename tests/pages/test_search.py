@@ -113,3 +113,14 @@ def test_images_are_ranked_by_how_uncertain_their_prediction_is(open_app: OpenAp
     app.selectbox(key="rank_by").set_value("uncertainty of the prediction").run()
     assert not app.exception
     assert any("24 of" in text.value for text in app.caption)
+
+
+def test_the_table_chooses_the_row_of_the_picked_point(
+    open_app: OpenApp, faces_checkpoint: Checkpoint
+) -> None:
+    app = open_app("explore", model="faces-tiny")
+    app.text_input(key="find").set_value("curly").run()
+    found = find(faces_checkpoint.codes, "curly")
+    assert isinstance(found, Found)
+    at = found.rows.tolist().index(found.typical)
+    assert f'"rows": [{at}]' in app.dataframe[0].proto.selection_default

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import pytest
+from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import OpenApp
@@ -67,10 +71,57 @@ def test_a_name_with_markup_is_shown_as_it_is(open_app: OpenApp) -> None:
 
 
 def test_too_many_pictures_are_told(open_app: OpenApp) -> None:
-    files = [(f"{index}.png", png()) for index in range(26)]
+    files = [(f"{index}.png", png()) for index in range(203)]
     app = upload(open_app("reconstruct", model="digits-2d"), *files)
-    assert len(shown(app)) == 24
-    assert "26 files came" in app.warning[0].value
+    assert len(shown(app)) == 200
+    assert "203 files came" in app.warning[0].value
+
+
+def zipped(**members: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name.replace("_", "."), data)
+    return file.getvalue()
+
+
+def test_a_zip_is_its_pictures_and_a_bad_one_is_told(open_app: OpenApp) -> None:
+    data = zipped(a_png=png(), b_png=good_pictures()["grey.bmp"], c_txt=b"words")
+    app = upload(open_app("reconstruct", model="digits-2d"), ("some.zip", data))
+    assert shown(app) == ["a.png", "b.png"]
+    (sentence,) = [element.value for element in app.error]
+    assert "c.txt" in sentence
+
+
+def test_a_damaged_zip_is_told(open_app: OpenApp) -> None:
+    app = upload(open_app("reconstruct", model="digits-2d"), ("some.zip", zipped(a_png=png())[:40]))
+    assert "damaged or cut short" in app.error[0].value
+
+
+def test_a_dark_drawing_on_paper_gets_the_advice_to_invert(open_app: OpenApp) -> None:
+    app = upload(open_app("reconstruct", model="digits-2d"), ("scan.png", scan()))
+    app.button(key="invert_now").click().run()
+    assert [element.value for element in app.exception] == []
+    assert app.toggle(key="invert").value
+    assert "swapped dark and bright" in " ".join(element.value for element in app.caption)
+    assert not any(button.key == "invert_now" for button in app.button)
+
+
+def test_centring_is_offered_for_digits_and_said(open_app: OpenApp) -> None:
+    app = open_app("reconstruct", model="digits-2d")
+    app.segmented_control(key="fit").set_value("centre")
+    app = upload(app, ("scan.png", scan()))
+    assert "centred by its mass" in " ".join(element.value for element in app.caption)
+    faces = open_app("reconstruct", model="faces-tiny")
+    assert "centre" not in faces.segmented_control(key="fit").options
+
+
+def scan() -> bytes:
+    sheet = Image.new("L", (60, 60), 240)
+    ImageDraw.Draw(sheet).line([(20, 10), (30, 50)], fill=10, width=6)
+    file = io.BytesIO()
+    sheet.save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])

@@ -14,14 +14,21 @@ import torch
 from tqdm import tqdm
 
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
-from vae_core.cli.applying import (
+from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
+from vae_core.cli.completing import (
     add_complete_flags,
     add_denoise_flags,
     run_complete,
     run_denoise,
 )
-from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
+from vae_core.cli.compressing import (
+    add_compress_flags,
+    add_decompress_flags,
+    run_compress,
+    run_decompress,
+)
 from vae_core.cli.exporting import add_augment_flags, add_walk_flags, run_augment, run_walk
+from vae_core.cli.labelling import add_label_flags, run_label
 from vae_core.cli.mapping import add_map_flags, run_map
 from vae_core.cli.reporting import add_evaluate_flags, run_evaluate
 from vae_core.cli.training import add_train_flags, run_train
@@ -182,10 +189,23 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "sample": (_sample, "decode draws from the prior into one picture"),
     "walk": (run_walk, "walk between codes and write a .gif, .mp4, .png or .npz"),
     "augment": (run_augment, "write decoded variations of chosen images as a .zip set"),
+    "label": (run_label, "label all images of a set from a few labelled ones"),
+    "compress": (run_compress, "write images as their codes: an .lxc file, or a folder of them"),
+    "decompress": (run_decompress, "write the pictures of .lxc files as PNG"),
     "complete": (run_complete, "fill in the hidden part of a picture in several ways"),
     "denoise": (run_denoise, "take the noise out of a picture"),
     "list": (_list, "list the checkpoints in a folder"),
     "verify": (_verify, "check a checkpoint's files against their hashes"),
+}
+
+
+# Verbs on a checkpoint with an --out, and what adds their other flags.
+APPLYING = {
+    "complete": add_complete_flags,
+    "denoise": add_denoise_flags,
+    "compress": add_compress_flags,
+    "decompress": add_decompress_flags,
+    "label": add_label_flags,
 }
 
 
@@ -203,25 +223,30 @@ def build_parser() -> argparse.ArgumentParser:
     for name, (_, text) in VERBS.items():
         made[name] = verbs.add_parser(name, help=text, description=text)
         made[name].add_argument("--json", action="store_true", help="print one JSON object alone")
-    for name in (
-        "evaluate", "encode", "map", "reconstruct", "sample", "walk", "augment", "complete",
-        "denoise", "verify",
-    ):  # fmt: skip
+    on_checkpoint = (
+        "evaluate",
+        "encode",
+        "map",
+        "reconstruct",
+        "sample",
+        "walk",
+        "augment",
+        "verify",
+    )
+    for name in (*on_checkpoint, *APPLYING):
         made[name].add_argument("checkpoint", type=Path, help="checkpoint folder")
         made[name].add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
     for name in ("train", "evaluate", "encode", "map"):
         _add_data_flags(made[name])
-    for name in (
-        "train", "encode", "map", "reconstruct", "sample", "walk", "augment", "complete", "denoise"
-    ):  # fmt: skip
+    for name in ("train", "encode", "map", "reconstruct", "sample", "walk", "augment", *APPLYING):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
     add_train_flags(made["train"])
     add_evaluate_flags(made["evaluate"])
     add_map_flags(made["map"])
     add_walk_flags(made["walk"])
     add_augment_flags(made["augment"])
-    add_complete_flags(made["complete"])
-    add_denoise_flags(made["denoise"])
+    for name, add_flags in APPLYING.items():
+        add_flags(made[name])
     for name in ("evaluate", "map", "sample", "augment", "complete", "denoise"):
         made[name].add_argument("--seed", type=int, default=0)
     made["reconstruct"].add_argument("image", type=Path, nargs="+", help="image files")

@@ -235,24 +235,24 @@ def _codec_point(
     is_binary = file_format == "PNG" and images.shape[1] == 1 and set(np.unique(images)) <= {0, 255}
     n_bytes, error = 0, 0.0
     for image in images:
-        data = _write(image, file_format, options, is_binary=is_binary)
+        data = to_file(image, file_format, options, is_binary=is_binary)
         n_bytes += len(data)
-        error += float(np.square((_read(data, image) - image.astype(np.float64)) / 255).mean())
-    black = _write(np.zeros_like(images[0]), file_format, options, is_binary=is_binary)
+        error += float(np.square((from_file(data, image) - image.astype(np.float64)) / 255).mean())
+    black = to_file(np.zeros_like(images[0]), file_format, options, is_binary=is_binary)
     bits = 8 * n_bytes / len(images)
     return rate_point(name, bits, error / len(images), header_bits=8 * len(black))
 
 
-def _write(
-    image: Images, file_format: str, options: dict[str, object], *, is_binary: bool
-) -> bytes:
+def to_file(image: Images, kind: str, options: dict[str, object], *, is_binary: bool) -> bytes:
+    """uint8 `[C,H,W]` as a file of Pillow's format; `is_binary` at 1 bit per pixel."""
     picture = Image.fromarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, 2))
     file = io.BytesIO()
-    (picture.convert("1") if is_binary else picture).save(file, file_format, **options)
+    (picture.convert("1") if is_binary else picture).save(file, kind, **options)
     return file.getvalue()
 
 
-def _read(data: bytes, image: Images) -> NDArray[np.float64]:
+def from_file(data: bytes, image: Images) -> NDArray[np.float64]:
+    """The picture of a file, float64 in [0,255], in the shape of `image` `[C,H,W]`."""
     with Image.open(io.BytesIO(data)) as picture:
         values = np.asarray(picture.convert("L" if len(image) == 1 else "RGB"), np.float64)
     return values[None] if values.ndim == 2 else np.moveaxis(values, 2, 0)

@@ -12,7 +12,9 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
+from scipy.spatial import cKDTree
 
 _HEADER_BYTES = 13  # signature and logical screen descriptor, section 17 and 18
 _DESCRIPTOR_BYTES = 10
@@ -30,13 +32,25 @@ class GifFrame:
     data: bytes
 
 
-def compress(pictures: Iterable[Image.Image]) -> Iterator[GifFrame]:
+def compress(
+    pictures: Iterable[Image.Image],
+    *,
+    scale: int = 1,
+    way: Image.Resampling = Image.Resampling.NEAREST,
+) -> Iterator[GifFrame]:
     """Grey pictures keep all 256 levels; colour gets the 256 best of each picture, undithered.
 
-    A table for each picture errs least, and dither, other in each frame, would shimmer.
+    A table for each picture errs least, and dither, other in each frame, would shimmer. Pictures
+    are enlarged `scale` times in the given way; the colours are chosen before, from few pixels.
     """
     for picture in pictures:
-        yield _frame_of(picture if picture.mode == "L" else _reduce(picture))
+        size = (picture.width * scale, picture.height * scale)
+        if picture.mode == "L":
+            yield _frame_of(picture.resize(size, way))
+        elif scale == 1 or way == Image.Resampling.NEAREST:
+            yield _frame_of(_reduce(picture).resize(size, Image.Resampling.NEAREST))
+        else:
+            yield _frame_of(_with_colours(picture.resize(size, way), _reduce(picture)))
 
 
 def _reduce(picture: Image.Image) -> Image.Image:
@@ -44,6 +58,27 @@ def _reduce(picture: Image.Image) -> Image.Image:
     # of the gain (1.4 of 1.7 dB on faces), at 1.3 instead of 3.3 times the cost.
     n_unsettled = max(1, picture.width * picture.height // 32)
     return picture.quantize(256, Image.Quantize.MEDIANCUT, kmeans=n_unsettled)
+
+
+def _with_colours(picture: Image.Image, reduced: Image.Image) -> Image.Image:
+    """The picture in the colours of a reduced one, the nearest for each of its own.
+
+    Pillow's own way to do so misses the nearest often (2 dB on faces). Here colours that agree in
+    seven bits share one search, which costs 0.15 dB and saves most searches.
+    """
+    colours = np.array(reduced.getpalette(), np.float32).reshape(-1, 3)
+    red, green, blue = np.moveaxis(np.asarray(picture).astype(np.int32) >> 1, 2, 0)
+    cells = red << 14 | green << 7 | blue
+    is_met = np.zeros(1 << 21, np.bool_)
+    is_met[cells] = True
+    met = np.flatnonzero(is_met)
+    # Two levels share a cell: its middle is half a level above the lower.
+    middles = 2 * np.stack([met >> 14, met >> 7 & 127, met & 127], 1).astype(np.float32) + 0.5
+    places = np.zeros(1 << 21, np.uint8)
+    places[met] = cKDTree(colours).query(middles)[1]
+    painted = Image.fromarray(places[cells])
+    painted.putpalette(reduced.getpalette() or [])
+    return painted
 
 
 def _frame_of(picture: Image.Image) -> GifFrame:

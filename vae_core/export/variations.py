@@ -64,7 +64,8 @@ def _check_range(name: str, value: float, least: float, most: float) -> None:
 def sources_of(codes: Codes, rows: Ints, *, noise: Noise = "posterior") -> Sources:
     """Rows of stored codes as sources.
 
-    Noise `posterior` varies each code by its own std, `set` every code by the per-dimension std
+    Noise `posterior` varies each code by its own std per dimension (a checkpoint stores no more:
+    of a full covariance the correlations are left out), `set` every code by the per-dimension std
     of all stored codes, which reaches further and also serves models without a posterior's width.
     """
     spread = np.log(np.maximum(codes.mean.std(0), LEAST_STD)).astype(np.float32)

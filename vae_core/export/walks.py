@@ -54,12 +54,12 @@ def gif_bytes(
     `ConfigError` for a number out of range.
     """
     _check_range("milliseconds per frame", milliseconds_per_frame, DELAY_MILLISECONDS)
-    pictures = _pictures(frames, _scale_for(frames, scale, PLAYED_PIXELS))
-    first = next(pictures)
-    compressed = [*compress([first]), *compress(pictures)]
+    scale = _scale_for(frames, scale, PLAYED_PIXELS)
+    size = (frames.shape[3] * scale, frames.shape[2] * scale)
+    compressed = list(compress(map(to_picture, frames), scale=scale, way=_way(frames)))
     shown = [compressed[index] for index in _order(len(frames), bounce)]
     ends = np.rint(np.arange(len(shown) + 1) * milliseconds_per_frame / 10).astype(int)
-    return join_frames(shown, first.size, hundredths=np.diff(ends).tolist(), loop=loop)
+    return join_frames(shown, size, hundredths=np.diff(ends).tolist(), loop=loop)
 
 
 def mp4_bytes(
@@ -207,11 +207,13 @@ def _scale_for(frames: Floats, scale: int | None, wanted_pixels: int) -> int:
 def _pictures(frames: Floats, scale: int) -> Iterator[Image.Image]:
     """Frames as pictures (L or RGB), enlarged."""
     height, width = frames.shape[2:]
-    small = max(height, width) <= MAX_NEAREST_PIXELS
-    way = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
-    for frame in frames:
-        picture = to_picture(frame)
-        yield picture if scale == 1 else picture.resize((width * scale, height * scale), way)
+    for picture in map(to_picture, frames):
+        yield picture.resize((width * scale, height * scale), _way(frames))
+
+
+def _way(frames: Floats) -> Image.Resampling:
+    is_small = max(frames.shape[2:]) <= MAX_NEAREST_PIXELS
+    return Image.Resampling.NEAREST if is_small else Image.Resampling.LANCZOS
 
 
 def _order(n: int, bounce: bool) -> list[int]:

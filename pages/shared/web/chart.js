@@ -194,10 +194,12 @@ export class Chart {
     } else {
       const size = Math.round(2 * ratio * between(3, 14 - 2.4 * log, 7.5)) / 2;
       const opacity = Math.round(20 * between(0.5, 1.3 - 0.15 * log, 0.85) * (this.backdrop ? 0.6 : 1)) / 20;
-      const key = colouring.colour ? `${colouring.colour.kind} ${palette.length}` : "one";
+      const key = colouring.colour ? `${colouring.colour.kind} ${colouring.css}` : "one";
       this.raster.begin(width, height, Math.ceil(size) + 4);
       if (shown) this.raster.points(this.raster.stamps(palette, key, size, DIM), { xy, index, shown, wanted: 0 }, at);
-      this.raster.points(this.raster.stamps(palette, key, size, opacity), { xy, index, shown, wanted: 1 }, at);
+      const stamps = this.raster.stamps(palette, key, size, opacity), { back } = colouring;
+      if (back) this.raster.points(stamps, { xy, index, shown, wanted: 1, back, layer: 1 }, at);
+      this.raster.points(stamps, { xy, index, shown, wanted: 1, back, layer: 0 }, at);
       pen.putImageData(this.raster.image(), 0, 0);
     }
     if (this.wantsContours) this.paintContours(pen, at, ratio);

@@ -37,17 +37,21 @@ function robust(values) {
 }
 
 export class Colouring {
-  /** `colour` is null, {label, kind: "categories", names, values} or {label, kind: "continuous", values}. */
+  /**
+   * `colour` is null, {label, kind: "categories", names, values, muted} or {label, kind: "continuous", values}.
+   * Kinds in `muted` are grey and lie below the others.
+   */
   constructor(colour, n) {
     Object.assign(this, { colour, n, highlighted: null, range: null, shown: null });
     this.index = new Uint8Array(n);
     if (!colour) this.palette = [rgbOf(TEN[0])];
     else if (colour.kind === "continuous") this.shade(colour.values);
     else {
-      const n_names = colour.names.length;
-      this.css = colours(n_names);
+      const n_names = colour.names.length, muted = new Set(colour.muted ?? []);
+      this.css = colours(n_names).map((css, kind) => (muted.has(kind) ? UNNAMED : css));
       this.palette = [...this.css, UNNAMED].map(rgbOf);
       for (let i = 0; i < n; i++) this.index[i] = Math.min(colour.values[i], n_names);
+      if (muted.size) this.back = this.index.map((kind) => (muted.has(kind) ? 1 : 0));
     }
   }
 
@@ -93,7 +97,7 @@ export class Colouring {
 
   /** A colour bar between two handles that hide what lies outside them. */
   scale(onFilter) {
-    const [low, high] = this.limits, text = (value) => Number(value.toPrecision(3)).toString();
+    const [low, high] = this.limits, text = (value) => Number(value.toPrecision(3)).toString().replace("-", "\u2212");
     const ends = [low, high].map((at, i) => el("input", {
       type: "range", class: "lx-range lx-end", min: low, max: high, step: "any", value: at, "data-testid": `filter-${i ? "high" : "low"}`,
       "aria-label": `Hide points ${i ? "above" : "below"} this ${this.colour.label}`,

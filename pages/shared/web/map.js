@@ -9,7 +9,7 @@ import { Panel } from "./panel.js";
 import { Pictures } from "./pictures.js";
 import { codeAt, codeOf, pointAt } from "./space.js";
 import { Tools } from "./tools.js";
-import { readTrust } from "./trust.js";
+import { judgesOf, readTrust } from "./trust.js";
 
 const PICK_PX = 7;
 const TOUCH_PX = 14;
@@ -107,12 +107,13 @@ class MapView {
     this.notice.hidden = false;
     const { model, points, projection, colour, hover } = data;
     const labels = hover?.labels;
-    const [decoder, codes, xy, values, labelValues, ids] = await Promise.all([
-      decoderFor(model), realCodes(points), array(projection.xy, "f32"),
+    const [decoder, judges, codes, xy, values, labelValues, ids] = await Promise.all([
+      decoderFor(model), judgesOf(data), realCodes(points), array(projection.xy, "f32"),
       colour && array(colour.values, colour.kind === "categories" ? "u8" : "f32"),
       labels && array(labels.values, "u8"), hover?.ids && array(hover.ids, "i32"),
     ]);
     if (mine !== this.drawn) return;  // a later rerun changed the data meanwhile
+    this.judges = judges;
     this.space = { xy, codes, d: points.d, url: points.codes };
     this.names.labels = labels ? { names: labels.names, values: labelValues } : null;
     this.names.ids = ids;
@@ -275,8 +276,8 @@ class MapView {
   }
 
   updateTrust() {
-    const { shown, space } = this;
-    this.panel.trust.show(readTrust(this.args.data.trust, space, shown.z));
+    const { shown, judges } = this;
+    this.panel.trust.show(judges && readTrust(this.args.data.trust, judges, shown.z));
   }
 
   moved(event) {

@@ -57,13 +57,13 @@ export class Raster {
 
   /**
    * Stamps the points whose `shown` is `wanted`. `index` [N] says each one's colour in the palette;
-   * a point lies at pixel (x * sx + tx, y * sy + ty).
+   * a point lies at pixel (x * sx + tx, y * sy + ty). With `back` [N], only points of that `layer`.
    */
-  points(stamps, { xy, index, shown, wanted }, { sx, tx, sy, ty }) {
+  points(stamps, { xy, index, shown, wanted, back, layer }, { sx, tx, sy, ty }) {
     const { buffer, stride, width, height, margin } = this, { side, middle } = stamps, area = side * side;
     const n = xy.length >> 1, from = margin - middle;
     for (let row = 0; row < n; row++) {
-      if (shown && shown[row] !== wanted) continue;
+      if ((shown && shown[row] !== wanted) || (back && back[row] !== layer)) continue;
       const x = xy[2 * row] * sx + tx, y = xy[2 * row + 1] * sy + ty;
       if (!(x > -middle && x < width + middle && y > -middle && y < height + middle)) continue;
       const left = Math.floor(x), top = Math.floor(y);

@@ -26,7 +26,7 @@ function choice(label, { now, items }, own, onChange) {
   const names = [...(now < 0 ? [own] : []), ...items.map((item) => item.name)];
   if (names.length < 2) return null;
   const options = names.map((text, i) => el("option", { text, value: i }));
-  const select = el("select", { class: "lx-select", on: { change: () => onChange(Number(select.value) - (now < 0 ? 1 : 0)) } }, ...options);
+  const select = el("select", { class: "lx-select", "aria-label": label, on: { change: () => onChange(Number(select.value) - (now < 0 ? 1 : 0)) } }, ...options);
   select.value = Math.max(now, 0);
   return el("label", { class: "lxs-choice" }, el("span", { text: label }), select);
 }

@@ -1,12 +1,24 @@
 // How far a decoded picture can be trusted: distance to the real codes and radius, against the limits that
 // Python learnt from held-out codes (vae_core/latent/trust.py). The cycle error needs the encoder: Python adds it.
-import { el } from "./common.js";
+import { array, el, once, realCodes } from "./common.js";
 
 const LEVELS = [
   { level: 3, words: "on the data", hint: "Like a real picture's code." },
   { level: 2, words: "between the data", hint: "Unusual: 1 real picture in 20 lies so." },
   { level: 1, words: "off the manifold", hint: "The decoder guesses here: hardly any real picture lies so." },
 ];
+
+/** The real codes that a code is held against: all of them, or of very many the part the limits were learnt from. */
+export async function judgesOf({ trust, points }) {
+  if (!trust) return null;
+  const codes = await realCodes(points), { d } = points;
+  if (!trust.rows) return { codes, d };
+  return once(`judges:${points.codes} ${trust.rows}`, async () => {
+    const rows = await array(trust.rows, "i32"), part = new Float32Array(rows.length * d);
+    rows.forEach((row, i) => part.set(codes.subarray(row * d, (row + 1) * d), i * d));
+    return { codes: part, d };
+  });
+}
 
 /** Distance to the nearest real code over the dimensions in use. */
 export function distanceToCodes(codes, d, z, used) {

@@ -79,6 +79,7 @@ class WalkView {
     this.args = args;
     this.data = args.data;
     const { model, rows, n_live } = this.data;
+    this.root.classList.toggle("lx-compact", Boolean(this.data.compact));
     const built = JSON.stringify([model, rows.map((row) => ({ ...row, name: "" })), n_live]);
     if (built !== this.built) {
       this.built = built;
@@ -258,6 +259,7 @@ class WalkView {
     const { target } = event, name = event.key.toLowerCase();
     if (!this.root.offsetParent) return;  // out of sight: in a shared view the keys may be the map's
     if (!this.z || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (this.data.compact && !this.root.contains(target)) return;  // beside a map the keys are the map's
     if (target.isContentEditable || target.matches?.("input:not(.lx-range), textarea, select")) return;
     const isFree = target === document.body || this.root.contains(target), isPressable = target.matches?.("button, a, summary, input[type=checkbox]");
     if (this.pad.key(event)) { event.preventDefault(); event.stopImmediatePropagation(); return; }

@@ -1,6 +1,6 @@
 // The trust reading below a picture that moves: read at most once per frame, less often where it takes long.
-import { realCodes, settled } from "./common.js";
-import { readTrust, TrustBadge } from "./trust.js";
+import { settled } from "./common.js";
+import { judgesOf, readTrust, TrustBadge } from "./trust.js";
 
 const SLOW_MS = 3;
 const PAUSE_MS = 120;
@@ -14,9 +14,8 @@ export class WalkTrust {
   }
 
   async load({ trust, points }) {
-    const codes = trust ? await realCodes(points) : null;
+    this.space = await judgesOf({ trust, points });
     this.trust = trust;
-    this.space = codes && { codes, d: points.d };
   }
 
   of(z) {

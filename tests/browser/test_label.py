@@ -1,0 +1,41 @@
+"""Names given to points of the map, and what all others are taken for."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.driving import click_map, map_of, places_on, says
+
+
+def give_name(page: Page, text: str) -> None:
+    """Type a name for what is chosen and give it."""
+    field = page.get_by_role("combobox", name="Class")
+    field.click()
+    field.fill(text)
+    page.wait_for_timeout(300)  # the list of choices opens below the words
+    field.press("Enter")
+    page.get_by_role("button", name="Name it", exact=True).click()
+    says(page, "named ")
+    expect(page.locator(".lx-mark-text").filter(has_text=text)).to_be_visible()
+
+
+def test_two_named_points_name_all_others_and_undo_takes_a_name_back(visit: Visit) -> None:
+    page = visit("/label?model=digits-2d")
+    map_of(page)
+    first, second = places_on(page).points[:2]
+    legend = page.locator(".lx-legend")
+    click_map(page, first)
+    give_name(page, "round")
+    says(page, "One class has a name so far")
+    click_map(page, second)
+    says(page, "not named yet")
+    give_name(page, "<b>long</b>")
+    expect(legend).to_contain_text("predicted class")
+    expect(legend).to_contain_text("<b>long</b>")
+    says(page, "The names are your own")
+    page.get_by_role("radio", name="Uncertainty").click()
+    expect(legend).to_contain_text("uncertainty")
+    page.get_by_role("button", name="Undo").click()
+    says(page, "One class has a name so far")
+    expect(page.locator(".lx-mark-text")).to_have_text(["round"])
