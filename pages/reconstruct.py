@@ -6,10 +6,22 @@ from pages.shared import frame
 
 frame.require()
 
-from pages.shared import cache, compress, edit, inputs, reconstruct, results, state
+from pages.shared import (
+    cache,
+    complete,
+    compress,
+    denoise,
+    edit,
+    inputs,
+    reconstruct,
+    results,
+    state,
+)
 
 SECTIONS = {
     "Understand": reconstruct.result,
+    "Denoise": denoise.section,
+    "Complete": complete.section,
     "Compress": compress.section,
     "Edit": edit.section,
 }

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from pages.shared import atlas, payload, show, walk_payload
 from pages.shared.map_job import MapJobs
+from vae_core.apply.anchors import Anchors, decode_anchors
 from vae_core.apply.beside import PcaCoder, fit_pca_coder, rate_curve
 from vae_core.apply.compress import Codec
 from vae_core.apply.label_accuracy import feature_graphs
@@ -259,6 +260,12 @@ def prior_match(checkpoint: Checkpoint) -> PriorMatch:
 def holes(checkpoint: Checkpoint) -> PriorHoles:
     """Draws from the prior that lie far from every code."""
     return prior_holes(checkpoint.codes.part)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Decoding stored codes…", hash_funcs=_BY_CHECKPOINT)
+def anchors(checkpoint: Checkpoint) -> Anchors:
+    """Stored codes with their decodes, where searches begin."""
+    return decode_anchors(checkpoint)
 
 
 @st.cache_resource(

@@ -52,9 +52,10 @@ SOURCES = (
     "path_chart.js",
     "path.js",
     "grid.js",
+    "paint.js",
     "draw.js",
 )
-STYLES = ("style.css", "walk.css")
+STYLES = ("style.css", "walk.css", "paint.css")
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,25 @@ def latent_grid(*, data: Mapping[str, Any], key: str, on_pick: Callable[[int], N
     _renderer("grid")(key=key, data=message, on_pick_change=picked)
 
 
+def latent_paint(*, data: Mapping[str, Any], key: str) -> NDArray[np.bool_] | None:
+    """Show a picture to paint on; the painted pixels bool `[H,W]`, None while there are none.
+
+    The format of `data` is described in web/README.md. The mask is kept for its `version`.
+    """
+    held = st.session_state.get(f"_{key}_mask", {})
+    kept = held if held.get("version") == data["version"] else {}
+    told = _mount("paint", {**data, "bits": kept.get("bits", "")}, key=key, events=("mask",))
+    if told.get("mask") and told["mask"].get("version") == data["version"]:
+        st.session_state[f"_{key}_mask"] = kept = dict(told["mask"])
+    height, width = data["shape"]
+    rows = _rows_of(kept, n=height * width)
+    if rows is None:
+        return None
+    mask = np.zeros(height * width, np.bool_)
+    mask[rows] = True
+    return mask.reshape(height, width)
+
+
 @dataclass(frozen=True)
 class Drawing:
     """What was drawn, as the network sees it: uint8 `[1,H,W]`; whether it was centred."""
@@ -203,7 +223,7 @@ def joined_sources(*more: str) -> str:
         "document.head.append(style);\n"
         "export const VIEWS ="
         " { map: mountMap, walk: mountWalk, path: mountPath, grid: mountGrid,"
-        " draw: mountDraw, paste: mountPaste };\n"
+        " paint: mountPaint, draw: mountDraw, paste: mountPaste };\n"
         "export { Decoder };\n"
     )
     return "\n".join(parts)
