@@ -70,7 +70,7 @@ def one_upload(page: Page, folder: Path, number: int) -> float:
     """Seconds for one file; the one before is taken away first."""
     path = folder / f"photo-{number:02d}.jpg"
     path.write_bytes(photo(number))
-    delete = page.get_by_test_id("stFileUploaderDeleteBtn").locator("button")
+    delete = page.get_by_role("button", name="Remove photo-")
     if delete.count():
         delete.first.click()
         page.locator("h3", has_text="photo-").wait_for(state="detached")

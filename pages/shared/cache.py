@@ -21,6 +21,8 @@ from vae_core.apply.beside import PcaCoder, fit_pca_coder, rate_curve
 from vae_core.apply.compress import Codec
 from vae_core.apply.label_accuracy import feature_graphs
 from vae_core.apply.labelling import Ground, ground_of
+from vae_core.apply.understand import Understanding, understand
+from vae_core.apply.verdict import Verdict, VerdictScale, scale_of, verdict
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
@@ -29,6 +31,7 @@ from vae_core.evaluate.rate import RatePoint
 from vae_core.examine import Examination, decode, examine
 from vae_core.export.atlas import AtlasPlan, Find
 from vae_core.latent.directions import Direction
+from vae_core.latent.naming import name_dimensions
 from vae_core.latent.paths import PathGraph, path_graph
 from vae_core.latent.prior_match import (
     PriorHoles,
@@ -157,6 +160,34 @@ def _atlas(plan: AtlasPlan, _checkpoint: Checkpoint, _find: Find) -> dict[str, A
 def examination(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examination:
     """`vae_core.examine.examine`, remembered."""
     return examine(checkpoint, pixels)
+
+
+@st.cache_data(max_entries=100, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def understanding(checkpoint: Checkpoint, pixels: NDArray[np.uint8], *, n: int) -> Understanding:
+    """`vae_core.apply.understand.understand`, remembered."""
+    return understand(checkpoint, pixels, n=n)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def _verdict_scale(checkpoint: Checkpoint) -> VerdictScale | str:
+    try:
+        return scale_of(checkpoint)
+    except ExplorerError as error:
+        return str(error)
+
+
+@st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def judged(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Verdict | str:
+    """The verdict on one picture uint8 `[C,H,W]`, or the sentence why there is none."""
+    scale = _verdict_scale(checkpoint)
+    return scale if isinstance(scale, str) else verdict(checkpoint, pixels[None], scale=scale)[0]
+
+
+@st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+def dimension_names(checkpoint: Checkpoint) -> dict[int, str]:
+    """What the dimensions tell most about, those that have a name."""
+    found = name_dimensions(checkpoint.codes.part)
+    return {item.dimension: item.text for item in found if item.text and item.target}
 
 
 @st.cache_data(max_entries=500, show_spinner=False, hash_funcs=_BY_CHECKPOINT)

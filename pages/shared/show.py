@@ -75,9 +75,9 @@ def shares(rows: Sequence[tuple[str, float, str]]) -> None:
     st.html(f"{STYLE}<div class='lxs-shares'>{parts}</div>")
 
 
-def heat(difference: NDArray[np.float32]) -> NDArray[np.float32]:
+def heat(difference: NDArray[np.float32], *, times: float = 3) -> NDArray[np.float32]:
     """A difference `[H,W]` in [0,1] as a colour picture `[3,H,W]`: black, red, yellow, white."""
-    level = np.clip(difference * 3, 0, 3)
+    level = np.clip(difference * times, 0, 3)
     return np.stack([np.clip(level - step, 0, 1) for step in (0, 1, 2)]).astype(np.float32)
 
 

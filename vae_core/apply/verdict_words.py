@@ -27,12 +27,14 @@ def explain_verdict(
     level: Literal["typical", "unusual", "foreign"], *, missed: Placed, code: Placed
 ) -> str:
     """What speaks for the level: the share missed, and the place of the code."""
-    lost = f"The reconstruction misses {min(missed.value, 9.99):.0%} of what the picture shows, "
-    lost += f"{_more_than(missed.percentile)}"
+    if missed.value < 1:
+        lost = f"The reconstruction misses {missed.value:.1%} of what the picture shows"
+    else:
+        lost = "The reconstruction is no nearer to the picture than an even grey would be"
+    lost += f", more than for {_share(missed.percentile)} of held-out pictures"
     if level == "typical":
-        return f"{lost}, and its code lies among those of real ones."
-    place = f"its code is farther from real codes than {_share(code.percentile)} of them"
-    return f"{lost}; {place}."
+        return f"{lost}; its code lies among those of real ones."
+    return f"{lost}; its code is farther from real codes than {_share(code.percentile)} of theirs."
 
 
 def rate_in_words(level: Literal["typical", "unusual", "foreign"], limit: Threshold) -> str:
@@ -41,10 +43,6 @@ def rate_in_words(level: Literal["typical", "unusual", "foreign"], limit: Thresh
     if level == "typical":
         return f"Of pictures like the training data {rate} would be called unusual by mistake."
     return f"Of pictures like the training data {rate} would be judged so by mistake."
-
-
-def _more_than(percentile: float) -> str:
-    return f"more than for {_share(percentile)} of held-out pictures"
 
 
 def _share(percentile: float) -> str:

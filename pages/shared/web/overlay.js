@@ -26,8 +26,9 @@ export class Overlay {
     if (key === this.key) return;
     this.key = key;
     this.marked = marks;
-    this.marks.replaceChildren(...marks.map(({ text }) =>
-      el("div", { class: "lx-mark" }, el("span", { class: "lx-star" }), text ? el("span", { class: "lx-mark-text", text }) : null)));
+    // A draw is a dot: many of them are one cloud, and none has a name.
+    this.marks.replaceChildren(...marks.map(({ text, kind }) =>
+      el("div", { class: "lx-mark" }, el("span", { class: kind === "draw" ? "lx-draw" : "lx-star" }), text ? el("span", { class: "lx-mark-text", text }) : null)));
   }
 
   /** Puts the ring and the marks where the axes now have them. */

@@ -1,0 +1,170 @@
+"""The section "Understand": what the model makes of one picture, and whether it knows its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.shared import cache, payload, posterior_chart, show, state
+from pages.shared.components import latent_map
+from vae_core.apply.results import Result, results_csv, results_zip
+from vae_core.apply.understand import Understanding
+from vae_core.apply.verdict import Verdict, most_unusual_first
+from vae_core.checkpoint import Checkpoint
+from vae_core.examine import Examination, nearest_codes
+
+DRAWS, NEIGHBOURS = 24, 8
+RANKED_AT_ONCE = 50
+
+
+class Pictured(Protocol):
+    """A picture ready for the model, as `pages.shared.reconstruct.Item` is."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def pixels(self) -> NDArray[np.uint8]: ...
+    @property
+    def steps(self) -> tuple[str, ...]: ...
+
+
+def section(checkpoint: Checkpoint, item: Pictured, items: Sequence[Pictured]) -> None:
+    """All that is known of one picture, and the batch it came in ranked by how unusual it is."""
+    seen = cache.examination(checkpoint, item.pixels)
+    found = cache.understanding(checkpoint, item.pixels, n=DRAWS)
+    with st.container(border=True):
+        st.subheader(item.name)
+        st.caption(" → ".join(item.steps))
+        _pictures(seen, found)
+        _verdict(cache.judged(checkpoint, item.pixels))
+    with st.container(border=True):
+        _posterior(checkpoint, found)
+    with st.container(border=True):
+        _draws(found)
+        _place(checkpoint, seen, found, item)
+    if len(items) > 1:
+        _ranking(checkpoint, items)
+    _downloads(checkpoint, items)
+
+
+def _pictures(seen: Examination, found: Understanding) -> None:
+    show.pictures(
+        [
+            (seen.seen, "what the model sees"),
+            (seen.rebuilt, "reconstruction"),
+            (show.heat(seen.difference), "difference ×3"),
+            (show.heat(found.spread, times=10), f"std over {DRAWS} draws ×10"),
+        ],
+        width=180,
+        testids=("original-image", "reconstructed-image", "difference-image", "spread-image"),
+    )
+
+
+def _verdict(found: Verdict | str) -> None:
+    st.markdown("**Is it like the training data?**")
+    if isinstance(found, str):
+        st.info(found)
+    else:
+        st.html(posterior_chart.verdict_card(found))
+
+
+def _posterior(checkpoint: Checkpoint, found: Understanding) -> None:
+    names = cache.dimension_names(checkpoint)
+    order = [int(dim) for dim in checkpoint.codes.dimension_order]
+    # A stable sort: among named dimensions, and among the rest, the larger KL stays first.
+    order.sort(key=lambda dim: dim not in names)
+    st.markdown("**Posterior** of each dimension (blue) over the prior N(0, 1) (grey)")
+    st.caption(found.describe())
+    first, rest = posterior_chart.dimensions(found.mean, found.std, order, names)
+    st.html(first)
+    if rest:
+        with st.expander(f"{len(order) - posterior_chart.SHOWN} more dimensions"):
+            st.html(rest)
+    if found.correlation is not None:
+        st.caption("Correlations within the posterior: orange together, blue against each other")
+        st.html(posterior_chart.correlation(found.correlation, order))
+
+
+def _draws(found: Understanding) -> None:
+    st.markdown(f"**{DRAWS} draws** from the posterior, decoded: the same picture to the model")
+    show.pictures([(picture, "") for picture in found.pictures], width=72)
+
+
+def _place(checkpoint: Checkpoint, seen: Examination, found: Understanding, item: Pictured) -> None:
+    projection = payload.projection_choices(checkpoint)[0]
+    colour = payload.colour_choices(checkpoint)[0]
+    codes = np.concatenate([seen.mean[None], found.codes]).astype(np.float32)
+    places = payload.projection_of(checkpoint, projection).transform(codes)
+    rows, distances = nearest_codes(checkpoint, seen.mean, k=NEIGHBOURS)
+    st.markdown("**Its place on the map**, a star, and the draws around it, dots")
+    data = dict(cache.map_data(checkpoint, projection, colour))
+    data["select"] = {"row": int(rows[0])}
+    data["marks"] = [
+        {"x": float(x), "y": float(y), "text": "" if place else item.name[:24],
+         "kind": "draw" if place else "star"}
+        for place, (x, y) in enumerate(places)
+    ]  # fmt: skip
+    # The star last, above its cloud.
+    data["marks"].append(data["marks"].pop(0))
+    data |= {"trust": cache.trust_part(checkpoint), "tools": False}
+    latent_map(data=data, key="understand_map", height=420)
+    _neighbours(checkpoint, [int(row) for row in rows], distances)
+    if st.button("Walk from here", icon=":material/tune:", key="walk_from_upload"):
+        state.keep_code(seen.mean, source=item.name)
+        st.switch_page("pages/walk.py")
+
+
+def _neighbours(checkpoint: Checkpoint, rows: list[int], distances: NDArray[np.float32]) -> None:
+    st.markdown(f"**The {len(rows)} nearest images** in latent space, by distance")
+    images: NDArray[np.generic] | None = cache.originals_of(checkpoint, tuple(rows))
+    if images is None:
+        images = cache.decoded(checkpoint, checkpoint.codes.mean[rows])
+        st.caption("The data set is not on this machine: these are reconstructions.")
+    captions = [f"{distance:.2f}" for distance in distances]
+    show.pictures(list(zip(images, captions, strict=True)), width=88)
+
+
+def _ranking(checkpoint: Checkpoint, items: Sequence[Pictured]) -> None:
+    verdicts = [cache.judged(checkpoint, item.pixels) for item in items]
+    known = [(item, v) for item, v in zip(items, verdicts, strict=True) if not isinstance(v, str)]
+    if not known:
+        return
+    order = most_unusual_first([v for _, v in known])
+    with st.container(border=True):
+        st.markdown(f"**{len(known)} pictures, the most unusual first**")
+        rows = [known[place] for place in order[:RANKED_AT_ONCE]]
+        table = [(show.data_uri(item.pixels), item.name, found) for item, found in rows]
+        st.html(posterior_chart.ranking(table))
+        if len(order) > RANKED_AT_ONCE:
+            st.caption(f"The first {RANKED_AT_ONCE}; the CSV below has all {len(order)}.")
+
+
+def _results(checkpoint: Checkpoint, items: Sequence[Pictured]) -> list[Result]:
+    made = []
+    for item in items:
+        seen, found = (
+            cache.examination(checkpoint, item.pixels),
+            cache.judged(checkpoint, item.pixels),
+        )
+        known = None if isinstance(found, str) else found
+        made.append(Result(item.name, seen.seen, seen.rebuilt, seen.squared_error, known))
+    places = most_unusual_first([r.verdict for r in made if r.verdict])
+    return [made[place] for place in places] if len(places) == len(made) else made
+
+
+def _downloads(checkpoint: Checkpoint, items: Sequence[Pictured]) -> None:
+    # Functions: nothing is packed before somebody asks for it.
+    with st.container(horizontal=True):
+        st.download_button(
+            "Results as CSV", lambda: results_csv(_results(checkpoint, items)), "results.csv",
+            "text/csv", icon=":material/table:", key="results_csv", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "Pictures and results as ZIP", lambda: results_zip(_results(checkpoint, items)),
+            "results.zip", "application/zip", icon=":material/folder_zip:", key="results_zip",
+            on_click="ignore",
+        )  # fmt: skip
