@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.fixtures import Answer, save_small, small_model, stripes
+from tests.fixtures import Answer, save_small, small_model, stripes, write_pictures
 from vae_core.apply.verdict import (
     VerdictScale,
     calibrate_verdict,
@@ -155,3 +156,15 @@ def test_the_verb_calibrates_on_the_test_images(tmp_path: Path, answer: Answer) 
     test = load_images("digits").subset("test")
     assert set(found.ids) == set(test.ids)
     assert (said["n_images"], said["foreign_false_alarms"]) == (len(test), pytest.approx(1 / 91))
+
+
+def test_reconstruct_writes_a_table_most_unusual_first(tmp_path: Path, answer: Answer) -> None:
+    folder = save_small(tmp_path / "m")
+    answer("calibrate", folder, "--data", "digits")
+    pictures = sorted(write_pictures(tmp_path / "in", 3, side=8).iterdir())
+    answer("reconstruct", folder, *pictures, "--out", tmp_path / "o", "--csv", tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    assert {row["picture"] for row in rows} == set(map(str, pictures))
+    tails = [float(row["as unusual"]) for row in rows]
+    assert tails == sorted(tails)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from vae_core.apply.verdict import LEAST_HELD_OUT, calibrate_verdict
-from vae_core.checkpoint import CALIBRATION, add_calibration, load_checkpoint
-from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, table
+import numpy as np
+
+from vae_core.apply.results import Result, results_csv
+from vae_core.apply.verdict import (
+    LEAST_HELD_OUT,
+    calibrate_verdict,
+    most_unusual_first,
+    verdict,
+)
+from vae_core.checkpoint import CALIBRATION, Checkpoint, add_calibration, load_checkpoint
+from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
 from vae_core.errors import DataError
 from vae_core.evaluate.calibration import calibrate_model
+from vae_core.files import replace_file
 from vae_core.pipeline import with_validation
 
 
@@ -35,3 +47,19 @@ def run_calibrate(args: argparse.Namespace) -> int:
     }
     answer(args, figures, table(figures))
     return 0
+
+
+def write_results(path: Path, checkpoint: Checkpoint, results: Sequence[Result]) -> None:
+    """Judge the pictures and write them to a CSV file, most unusual first.
+
+    Without a calibration there are no verdicts, the order stays, and a line says so.
+    """
+    found = list(results)
+    if checkpoint.calibration is None:
+        say(f"'{checkpoint.name}' carries no calibration, so the table has no verdicts.")
+    elif found:
+        verdicts = verdict(checkpoint, np.stack([item.seen for item in found]))
+        found = [replace(found[k], verdict=verdicts[k]) for k in most_unusual_first(verdicts)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replace_file(path) as temporary:
+        temporary.write_text(results_csv(found), encoding="utf-8")

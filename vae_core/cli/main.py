@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from vae_core.apply.results import Result
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
-from vae_core.cli.calibrating import run_calibrate
+from vae_core.cli.calibrating import run_calibrate, write_results
 from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
 from vae_core.cli.completing import (
     add_complete_flags,
@@ -80,6 +81,7 @@ def _reconstruct(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
     problems: list[str] = []
+    kept: list[Result] = []
     for index, path in enumerate(args.image):
         try:
             ready = prepare(path, checkpoint.model.spec, name=str(path))
@@ -96,7 +98,10 @@ def _reconstruct(args: argparse.Namespace) -> int:
         to_picture(rebuilt[0].cpu().numpy()).save(target)
         squared = float((rebuilt - x).square().mean())
         results.append({"image": str(path), "out": str(target), "squared_error": squared})
+        kept.append(Result(str(path), ready.pixels, rebuilt[0].cpu().numpy(), squared, None))
     lines = [f"{r['image']} → {r['out']}  squared error {r['squared_error']:.5f}" for r in results]
+    if args.csv is not None:
+        write_results(args.csv, checkpoint, kept)
     answer(args, {"results": results, "problems": problems}, "\n".join(lines))
     return BAD_INPUT if problems else 0
 
@@ -252,6 +257,9 @@ def build_parser() -> argparse.ArgumentParser:
         add_flags(made[name])
     for name in ("evaluate", "map", "sample", "augment", "calibrate", "complete", "denoise"):
         made[name].add_argument("--seed", type=int, default=0)
+    made["reconstruct"].add_argument(
+        "--csv", type=Path, help="also a table with a verdict on each image, most unusual first"
+    )
     made["reconstruct"].add_argument("image", type=Path, nargs="+", help="image files")
     made["sample"].add_argument(
         "--prior", choices=("normal", "mixture"), default="normal",
