@@ -147,7 +147,8 @@ def _row_of(checkpoint: Checkpoint, pick: dict[str, Any]) -> int:
 def _naming(checkpoint: Checkpoint, now: Follows, rows: Rows) -> None:
     """The chosen point or region: its picture, what it is taken for, and a field for its name."""
     with st.container(border=True):
-        left, right = st.columns([1, 2.2], vertical_alignment="center")
+        widths = [1, 6] if len(rows) == 1 else [1, 2]
+        left, right = st.columns(widths, vertical_alignment="center")
         with left:
             images, _ = region_members.pictures_of(checkpoint, rows[:N_SHOWN])
             show.pictures([(image, "") for image in images], width=96 if len(rows) == 1 else 52)

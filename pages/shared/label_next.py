@@ -16,7 +16,7 @@ from vae_core.checkpoint import Checkpoint
 # More names than this make a list of the buttons.
 MAX_BUTTONS = 12
 # Two side by side on a phone, six on a laptop.
-CARD_PIXELS = 168
+CARD_PIXELS = 160
 
 
 def name_field(label: str, names: Sequence[str], *, key: str) -> str | None:

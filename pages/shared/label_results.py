@@ -124,7 +124,7 @@ def files(checkpoint: Checkpoint, now: Follows) -> None:
             )  # fmt: skip
         right.file_uploader(
             "Take up labels from a CSV with the columns id and label", type=["csv", "txt"],
-            key=_UPLOAD, on_change=_take_file, args=(checkpoint,), max_upload_size=200,
+            key=_UPLOAD, on_change=_take_file, args=(checkpoint,),
         )  # fmt: skip
 
 
