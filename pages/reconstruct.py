@@ -14,12 +14,12 @@ from pages.shared import (
     edit,
     inputs,
     reconstruct,
-    results,
     state,
+    understand,
 )
 
 SECTIONS = {
-    "Understand": reconstruct.result,
+    "Understand": understand.section,
     "Denoise": denoise.section,
     "Complete": complete.section,
     "Compress": compress.section,
@@ -42,5 +42,3 @@ if checkpoint is not None:
     )
     if chosen is not None:
         SECTIONS[str(name)](checkpoint, chosen, items)
-    if items:
-        results.take_away(checkpoint, items)

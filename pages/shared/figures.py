@@ -40,22 +40,6 @@ def posterior_figure(mean: Floats, std: Floats, order: NDArray[np.int64]) -> go.
     return _frame(figure, height=260)
 
 
-def among_figure(values: Floats, value: float, *, title: str) -> go.Figure:
-    """A histogram of the held-out values with one value marked."""
-    top = float(max(np.quantile(values, 0.995), value * 1.05))
-    figure = go.Figure()
-    figure.add_histogram(
-        x=values[values <= top],
-        nbinsx=60,
-        marker_color=_QUIET,
-        hovertemplate="%{x}: %{y} images<extra></extra>",
-    )
-    figure.add_vline(value, line_color=_MARK, line_width=3)
-    figure.update_xaxes(title=title)
-    figure.update_yaxes(visible=False)
-    return _frame(figure, height=170)
-
-
 def kl_figure(kl: Floats, average: Floats, order: NDArray[np.int64]) -> go.Figure:
     """One image's KL per dimension as bars, the average of all images as marks."""
     names = [f"z{dim}" for dim in order]

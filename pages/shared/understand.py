@@ -19,6 +19,8 @@ from vae_core.examine import Examination, nearest_codes
 
 DRAWS, NEIGHBOURS = 24, 8
 RANKED_AT_ONCE = 50
+# Stars of a batch on the map.
+PLACES = 50
 
 
 class Pictured(Protocol):
@@ -45,7 +47,7 @@ def section(checkpoint: Checkpoint, item: Pictured, items: Sequence[Pictured]) -
         _posterior(checkpoint, found)
     with st.container(border=True):
         _draws(found)
-        _place(checkpoint, seen, found, item)
+        _place(checkpoint, seen, found, item, items)
     if len(items) > 1:
         _ranking(checkpoint, items)
     _downloads(checkpoint, items)
@@ -94,28 +96,36 @@ def _draws(found: Understanding) -> None:
     show.pictures([(picture, "") for picture in found.pictures], width=72)
 
 
-def _place(checkpoint: Checkpoint, seen: Examination, found: Understanding, item: Pictured) -> None:
+def _place(
+    checkpoint: Checkpoint,
+    seen: Examination,
+    found: Understanding,
+    item: Pictured,
+    items: Sequence[Pictured],
+) -> None:
     projection = payload.projection_choices(checkpoint)[0]
     colour = payload.colour_choices(checkpoint)[0]
-    codes = np.concatenate([seen.mean[None], found.codes]).astype(np.float32)
-    places = payload.projection_of(checkpoint, projection).transform(codes)
+    others = [other for other in items if other is not item][:PLACES]
+    stars = np.stack([*(cache.examination(checkpoint, o.pixels).mean for o in others), seen.mean])
+    projection_of = payload.projection_of(checkpoint, projection)
     rows, distances = nearest_codes(checkpoint, seen.mean, k=NEIGHBOURS)
     st.markdown("**Its place on the map**, a star, and the draws around it, dots")
     data = dict(cache.map_data(checkpoint, projection, colour))
     data["select"] = {"row": int(rows[0])}
-    data["marks"] = [
-        {"x": float(x), "y": float(y), "text": "" if place else item.name[:24],
-         "kind": "draw" if place else "star"}
-        for place, (x, y) in enumerate(places)
-    ]  # fmt: skip
-    # The star last, above its cloud.
-    data["marks"].append(data["marks"].pop(0))
+    cloud = [_mark(at, kind="draw") for at in projection_of.transform(found.codes)]
+    # The stars last, above the cloud, and this picture's own above the others.
+    named = zip(projection_of.transform(stars), [*others, item], strict=True)
+    data["marks"] = cloud + [_mark(at, kind="star", text=one.name[:24]) for at, one in named]
     data |= {"trust": cache.trust_part(checkpoint), "tools": False}
     latent_map(data=data, key="understand_map", height=420)
     _neighbours(checkpoint, [int(row) for row in rows], distances)
     if st.button("Walk from here", icon=":material/tune:", key="walk_from_upload"):
         state.keep_code(seen.mean, source=item.name)
         st.switch_page("pages/walk.py")
+
+
+def _mark(at: NDArray[np.float32], *, kind: str, text: str = "") -> dict[str, object]:
+    return {"x": float(at[0]), "y": float(at[1]), "text": text, "kind": kind}
 
 
 def _neighbours(checkpoint: Checkpoint, rows: list[int], distances: NDArray[np.float32]) -> None:
@@ -151,7 +161,12 @@ def _results(checkpoint: Checkpoint, items: Sequence[Pictured]) -> list[Result]:
             cache.judged(checkpoint, item.pixels),
         )
         known = None if isinstance(found, str) else found
-        made.append(Result(item.name, seen.seen, seen.rebuilt, seen.squared_error, known))
+        made.append(
+            Result(
+                item.name, seen.seen, seen.rebuilt, seen.squared_error, known,
+                code=seen.mean, steps=item.steps,
+            )
+        )  # fmt: skip
     places = most_unusual_first([r.verdict for r in made if r.verdict])
     return [made[place] for place in places] if len(places) == len(made) else made
 

@@ -63,4 +63,4 @@ def test_a_bad_file_gets_a_sentence_and_the_good_ones_go_on(visit: Visit, tmp_pa
     for name in ("first.png", "second.bmp"):
         expect(page.get_by_role("img", name=name)).to_be_visible()
     assert_shown(page, "reconstructed-image")
-    expect(page.locator(".lx-mark")).to_have_count(2)
+    expect(page.locator(".lx-star")).to_have_count(2)

@@ -20,13 +20,18 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class Result:
-    """One picture's outcome; `seen` uint8 and `rebuilt` float32 in [0,1], both `[C,H,W]`."""
+    """One picture's outcome; `seen` uint8 and `rebuilt` float32 in [0,1], both `[C,H,W]`.
+
+    `code` is the posterior's mean `[D]`, `steps` what was done to make the picture fit.
+    """
 
     name: str
     seen: NDArray[np.uint8]
     rebuilt: NDArray[np.float32]
     squared_error: float
     verdict: Verdict | None
+    code: NDArray[np.float32] | None = None
+    steps: Sequence[str] = ()
 
 
 def results_csv(results: Sequence[Result]) -> str:
@@ -35,13 +40,20 @@ def results_csv(results: Sequence[Result]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     scores = [f"{name}{part}" for name in names for part in ("", " (percentile)")]
-    writer.writerow(["number", "picture", "squared error", "verdict", "as unusual", *scores])
+    code = next((r.code for r in results if r.code is not None), np.empty(0, np.float32))
+    codes = [f"z{dim}" for dim in range(len(code))]
+    head = ["number", "picture", "prepared", "squared error", "verdict", "as unusual"]
+    writer.writerow([*head, *scores, *codes])
     for number, item in enumerate(results):
         found = item.verdict
-        row: list[object] = [number, _harmless(item.name), f"{item.squared_error:.6g}"]
-        if found is not None:
+        done = " → ".join(item.steps)
+        row: list[object] = [number, _harmless(item.name), done, f"{item.squared_error:.6g}"]
+        if found is None:
+            row += [""] * (2 + len(scores))
+        else:
             row += [found.level, f"{found.tail:.6g}"]
             row += [f"{x:.6g}" for s in found.scores for x in (s.value, s.percentile)]
+        row += [] if item.code is None else [f"{value:.4f}" for value in item.code]
         writer.writerow(row)
     return stream.getvalue()
 
