@@ -6,7 +6,7 @@ from pages.shared import frame
 
 frame.require()
 
-from pages.shared import cache, home, state
+from pages.shared import cache, home, models, state
 
 st.title("See what a variational autoencoder learned")
 st.markdown(
@@ -17,4 +17,4 @@ checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
     home.small_map(checkpoint)
     home.first_steps()
-home.models(cache.listed_checkpoints())
+home.models(models.listed_checkpoints())

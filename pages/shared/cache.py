@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +13,7 @@ from scipy import sparse
 
 from pages.shared import atlas, payload, show, walk_payload
 from pages.shared.map_job import MapJobs
+from pages.shared.models import listed_checkpoints
 from vae_core.apply.anchors import Anchors, decode_anchors
 from vae_core.apply.beside import PcaCoder, fit_pca_coder, rate_curve
 from vae_core.apply.compress import Codec
@@ -23,7 +21,7 @@ from vae_core.apply.label_accuracy import feature_graphs
 from vae_core.apply.labelling import Ground, ground_of
 from vae_core.apply.understand import Understanding, understand
 from vae_core.apply.verdict import Verdict, VerdictScale, scale_of, verdict
-from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints, load_checkpoint
+from vae_core.checkpoint import CARD, Checkpoint, load_checkpoint
 from vae_core.data.catalogue import find_originals
 from vae_core.errors import ExplorerError
 from vae_core.evaluate.predict import Predictions, predict_labels
@@ -43,47 +41,9 @@ from vae_core.latent.prior_match import (
 from vae_core.latent.trust import Trust, TrustScale, calibrate_trust, model_cycle, trust_of
 from vae_core.latent.trust_words import explain
 
-ROOT = Path(__file__).resolve().parents[2]
 # Real codes the trust limits come from: more make rarer false alarms and a later first map.
 TRUST_HELD_OUT, CYCLE_HELD_OUT = 1_000, 500
 _frozen = False
-
-
-def _folders() -> list[Path]:
-    """VAE_CHECKPOINTS if set, else checkpoints/ and runs/; then folders given after `--`."""
-    named = os.environ.get("VAE_CHECKPOINTS", "")
-    usual = [Path(name) for name in named.split(os.pathsep) if name]
-    given = [Path(name) for name in sys.argv[1:] if Path(name).is_dir()]
-    return [*(usual or [ROOT / "checkpoints", ROOT / "runs"]), *given]
-
-
-def listed_checkpoints() -> list[Listed]:
-    """All checkpoints of all folders, `faces` first; a folder may be a checkpoint itself."""
-    found: dict[str, Listed] = {}
-    for folder in _folders():
-        inside = (folder / CARD).is_file()
-        for item in list_checkpoints(folder.parent) if inside else list_checkpoints(folder):
-            if not inside or item.path == folder:
-                found.setdefault(item.path.name, item)
-    return sorted(found.values(), key=lambda item: (item.path.name != "faces", item.path.name))
-
-
-def folder_for_runs() -> Path:
-    """Where the app writes models it makes: runs/, or the last of the folders it was given."""
-    runs, known = ROOT / "runs", [f for f in _folders() if not (f / CARD).is_file()]
-    return runs if runs in known or not known else known[-1]
-
-
-def map_of_all(checkpoint: Checkpoint) -> str | None:
-    """Name of a model with these weights whose map shows all images, or None."""
-    weights = checkpoint.card["files"]["model.safetensors"]
-    for item in listed_checkpoints():
-        card = item.card
-        if card and card["files"].get("model.safetensors") == weights and (
-            card["n_codes"] == card["n_images"] == checkpoint.codes.n_total
-        ):  # fmt: skip
-            return item.path.name
-    return None
 
 
 @st.cache_resource(show_spinner=False)

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.shared import cache, show, state
+from pages.shared import cache, models, show, state
 from pages.shared.reconstruct import Item
 from vae_core.apply.beside import Stored, stored, usual_formats
 from vae_core.apply.compress import FRAME_BYTES, SUFFIX, read_header
@@ -195,7 +195,7 @@ def _decode_again(checkpoint: Checkpoint) -> None:
 
 def _offer_model(key: str) -> bool:
     """Where the model of that key is at hand: say so, and a button that opens it."""
-    found = [item for item in cache.listed_checkpoints() if item.key == key and item.card]
+    found = [item for item in models.listed_checkpoints() if item.key == key and item.card]
     if found:
         name, title = found[0].path.name, str((found[0].card or {}).get("title", ""))
         st.info(f"This file was written with another model, **{title or name}**, which is here.")

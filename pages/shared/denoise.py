@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, show
+from pages.shared import cache, models, show
 from pages.shared.compress import PCA_IMAGES
 from pages.shared.reconstruct import Item
 from pages.shared.search_job import Search, SearchJob, show_job
@@ -120,7 +120,7 @@ def _denoisers(checkpoint: Checkpoint) -> list[Checkpoint]:
     """Other models of the same data and size that were trained to take noise out."""
     names = [
         item.path.name
-        for item in cache.listed_checkpoints()
+        for item in models.listed_checkpoints()
         if item.card is not None
         and item.path.name != checkpoint.name
         and trained_noise(item.card) is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import cache, show, state
+from pages.shared import cache, models, show, state
 from pages.shared.map_job import MapJob, duration
 from vae_core.checkpoint import Checkpoint
 from vae_core.mapping import expected_seconds
@@ -17,7 +17,7 @@ def all_images(checkpoint: Checkpoint) -> None:
     """A quiet line where images are missing from the map, and the way to have them."""
     if len(checkpoint.codes) >= checkpoint.codes.n_total:
         return
-    folder = cache.folder_for_runs() / f"{checkpoint.name}-all"
+    folder = models.folder_for_runs() / f"{checkpoint.name}-all"
     job = cache.map_jobs().get(folder)
     is_running = job is not None and job.state == "running"
     st.fragment(_line, run_every="1s" if is_running else None)(checkpoint, folder, is_running)
@@ -33,7 +33,7 @@ def _line(checkpoint: Checkpoint, folder: Path, was_running: bool) -> None:
         st.rerun()
     if job is not None and job.state == "failed":
         st.error(f"The map of all images was not made: {job.problem}")
-    made = cache.map_of_all(checkpoint)
+    made = models.map_of_all(checkpoint)
     if made is not None:
         _open(made)
     elif cache.originals(checkpoint) is None:
@@ -98,4 +98,4 @@ def _command(checkpoint: Checkpoint, folder: Path) -> list[str]:
 def _short(path: Path) -> str:
     """A path as it is typed in the project's folder."""
     path = path.resolve()
-    return str(path.relative_to(cache.ROOT)) if path.is_relative_to(cache.ROOT) else str(path)
+    return str(path.relative_to(models.ROOT)) if path.is_relative_to(models.ROOT) else str(path)
