@@ -3,6 +3,8 @@
 Each is a session of its own over the server's websocket, as a browser would open it, without a
 browser: on two cores twenty browsers would measure themselves. One waits from the choice of the
 file (asking where to put it, sending it, the rerun) until the server has sent the whole page.
+What a person waits is measured apart: one real browser alone, then as the twentieth among
+nineteen such sessions, several times, from the choice of the file to the picture and map shown.
 Usage: python benchmarks/upload_sessions.py [--model checkpoints/faces] [--sessions 20]
 """
 
@@ -23,6 +25,7 @@ from threading import Barrier
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import Browser, FilePayload
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -33,7 +36,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine_facts  # noqa: E402  (the project root comes first)
-from tests.browser.server import RunningApp, running_app  # noqa: E402
+from tests.browser.driving import map_of  # noqa: E402
+from tests.browser.server import RunningApp, chromium, running_app  # noqa: E402
 
 SINGLES, PATIENCE_SECONDS = 7, 180
 BAR_TIMES, BAR_MEMORY = 5.0, 0.10
@@ -180,6 +184,38 @@ def all_at_once(app: RunningApp, model: str, *, n: int) -> tuple[list[float], li
     return [f for f in found if isinstance(f, float)], [f for f in found if isinstance(f, str)]
 
 
+def in_a_browser(browser: Browser, app: RunningApp, model: str, *, others: int, seed: int) -> float:
+    """Seconds a person waits, alone or while `others` sessions upload in the same moment."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(1_000 * PATIENCE_SECONDS)
+    page.goto(f"{app.url}/reconstruct?model={model}")
+    map_of(page)
+    name, data = f"person-{seed}.jpg", photograph(10_000 + seed)
+    file: FilePayload = {"name": name, "mimeType": "image/jpeg", "buffer": data}
+    photographs = [photograph(100 * seed + index) for index in range(others)]
+    start = Barrier(others + 1)
+
+    def go(session: Session, index: int) -> float:
+        start.wait()
+        return session.upload(f"other-{seed}-{index}.jpg", photographs[index])
+
+    with ExitStack() as stack, ThreadPoolExecutor(max(1, others)) as pool:
+        sessions = [stack.enter_context(visiting(app, model)) for _ in range(others)]
+        running = [pool.submit(go, session, i) for i, session in enumerate(sessions)]
+        start.wait()
+        began = time.monotonic()
+        page.locator("[data-testid=upload] input[type=file]").set_input_files(files=file)
+        page.get_by_role("heading", name=name).wait_for()
+        page.get_by_test_id("reconstructed-image").locator("img").last.wait_for()
+        page.get_by_text(name, exact=True).last.wait_for()
+        page.locator(".lx-mark-text", has_text="person").wait_for()
+        seconds = time.monotonic() - began
+        for one in running:
+            one.result()
+    page.close()
+    return seconds
+
+
 def measure(app: RunningApp, model: str, *, n: int) -> dict[str, object]:
     """All figures of one server."""
     one_after_another(app, model, n=2)
@@ -190,6 +226,9 @@ def measure(app: RunningApp, model: str, *, n: int) -> dict[str, object]:
     most = app.memory_mb()
     time.sleep(SETTLE_SECONDS)
     after = app.memory_mb()
+    with chromium() as browser:
+        person = [in_a_browser(browser, app, model, others=0, seed=i) for i in range(1, 8)]
+        among = [in_a_browser(browser, app, model, others=n - 1, seed=i) for i in range(20, 28)]
     single = float(np.median(alone))
     p95 = float(np.quantile(together, 0.95)) if together else float("nan")
     is_quick = bool(together) and p95 <= BAR_TIMES * single
@@ -200,6 +239,9 @@ def measure(app: RunningApp, model: str, *, n: int) -> dict[str, object]:
         "single_median_seconds": round(single, 3),
         "together_p95_seconds": round(p95, 3),
         "times_single": round(p95 / single, 2),
+        "person_alone_seconds": [round(t, 3) for t in person[2:]],
+        "person_among_all_seconds": [round(t, 3) for t in among],
+        "person_times_alone": round(float(np.quantile(among, 0.95) / np.median(person[2:])), 2),
         "memory_mb": {"before": before, "right_after": most, "settled": after},
         "memory_growth": round(after / before - 1, 4),
         "within_bar": not errors and is_quick and after <= before * (1 + BAR_MEMORY),
