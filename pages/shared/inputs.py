@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, Literal
 
 import numpy as np
@@ -60,6 +61,7 @@ def choose(checkpoint: Checkpoint) -> list[Item]:
     else:
         found = _uploaded()
     if not found:
+        st.session_state.pop(_READY, None)
         return _sample(checkpoint)
     items = _prepared(checkpoint, found, options)
     _say_what_was_done(checkpoint, items, options)
@@ -151,7 +153,7 @@ def _from_clipboard() -> list[Source]:
     if kept:
         plural = "s" * (len(kept) != 1)
         st.button(f"Remove {len(kept)} pasted picture{plural}", key="unpaste", on_click=kept.clear)
-    return [Source(f"{name} {len(data)}", name, lambda data=data: data) for name, data in kept]
+    return [Source(sha256(data).hexdigest(), name, lambda data=data: data) for name, data in kept]
 
 
 def _drawn(checkpoint: Checkpoint) -> list[Item]:
