@@ -17,7 +17,7 @@ from vae_core.apply.verdict import Verdict, most_unusual_first
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import Examination, nearest_codes
 
-DRAWS, NEIGHBOURS = 24, 8
+DRAWS, NEIGHBOURS = 16, 8
 RANKED_AT_ONCE = 50
 # Stars of a batch on the map.
 PLACES = 50

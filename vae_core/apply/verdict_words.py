@@ -27,11 +27,12 @@ def explain_verdict(
     level: Literal["typical", "unusual", "foreign"], *, missed: Placed, code: Placed
 ) -> str:
     """What speaks for the level: the share missed, and the place of the code."""
-    if missed.value < 1:
-        lost = f"The reconstruction misses {missed.value:.1%} of what the picture shows"
-    else:
-        lost = "The reconstruction is no nearer to the picture than an even grey would be"
-    lost += f", more than for {_share(missed.percentile)} of held-out pictures"
+    others = f"for {_share(missed.percentile)} of held-out pictures"
+    share = f"{missed.value:.1%} of what the picture shows"
+    lost = f"The reconstruction misses {share}, more than {others}"
+    if missed.value >= 1:
+        lost = "The reconstruction is farther from the picture than an even grey would be, and "
+        lost += f"misses more than {others}"
     if level == "typical":
         return f"{lost}; its code lies among those of real ones."
     return f"{lost}; its code is farther from real codes than {_share(code.percentile)} of theirs."
