@@ -153,7 +153,7 @@ class Ground:
 
 
 def ground_of(codes: Floats) -> Ground:
-    """The ground of codes `[N,D]`; 2 s for 10,000."""
+    """The ground of codes `[N,D]`; about a second for 10,000."""
     if len(codes) > MANY_CODES:
         return Ground(None, None)
     return Ground(neighbour_graph(codes), typicality(codes))
@@ -162,7 +162,7 @@ def ground_of(codes: Floats) -> Ground:
 def propagate(graph: sparse.csr_matrix, labelling: Labelling) -> Propagated:
     """What the labels say of every node of `latent.spreading.neighbour_graph`.
 
-    0.7 s for 10,000 codes, ten classes, one core. `DataError` for fewer than two classes.
+    Under a second for 10,000 codes, ten classes, one core. `DataError` for fewer than two classes.
     """
     kinds = labelling.kinds(graph.shape[0])
     _check_classes(labelling)
