@@ -103,7 +103,7 @@ def _results(item: Item, found: Completions, asked: Asked) -> None:
         testids=("complete-seen", "complete-spread"),
     )
     st.markdown("**Completions**, the most plausible first, with their share of the plausibility")
-    captions = [f"{i} · {weight:.0%}" for i, weight in enumerate(found.weights, start=1)]
+    captions = [f"{i} · {_share(weight)}" for i, weight in enumerate(found.weights, start=1)]
     show.pictures(
         list(zip(found.images, captions, strict=True)), width=150,
         testids=("completion",) * len(captions),
@@ -127,3 +127,7 @@ def _agreement_in_words(found: Completions, hidden: NDArray[np.bool_]) -> str:
         f"{AGREED_DEVIATION:g} of the range). Shares compare log p(visible | z) + log p(z) among "
         "these completions; they say nothing of answers the search did not find."
     )
+
+
+def _share(weight: float) -> str:
+    return "below 1%" if weight < 0.01 else f"{weight:.0%}"

@@ -57,7 +57,8 @@ class PaintView {
       this.follow(event);
       if (!this.last) return;
       // A fast hand: the places between two frames come along with the event.
-      for (const each of event.getCoalescedEvents?.() ?? [event]) {
+      const all = event.getCoalescedEvents?.() ?? [];
+      for (const each of all.length ? all : [event]) {
         const here = this.place(each);
         this.stroke(this.last, here);
         this.last = here;
