@@ -28,7 +28,7 @@ SECTIONS = {
 
 checkpoint = cache.open_checkpoint(state.model_name())
 if checkpoint is not None:
-    st.markdown(f"The model sees **{checkpoint.model.spec}** pictures, whatever you give it.")
+    st.caption(f"The model sees **{checkpoint.model.spec}** pictures, whatever you give it.")
     items = inputs.choose(checkpoint)
     chosen = reconstruct.overview(checkpoint, items)
     name = st.segmented_control(

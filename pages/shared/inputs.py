@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import streamlit as st
@@ -51,18 +51,25 @@ def choose(checkpoint: Checkpoint) -> list[Item]:
     """The pictures to look at, from whichever source; bad files are told one by one."""
     spec = checkpoint.model.spec
     is_digit_like = spec.channels == 1 and max(spec.height, spec.width) <= DIGIT_SIDE
-    source = _choose_source(is_digit_like)
+    top = st.columns([2, 3, 1.6], vertical_alignment="bottom")
+    with top[0]:
+        source = _choose_source(is_digit_like)
     if source == DRAW:
         return _drawn(checkpoint)
-    options = _choose_preparation(is_digit_like)
+    options = _choose_preparation(is_digit_like, top[1], top[2])
+    wide, side = st.columns([3, 1], vertical_alignment="bottom")
     if source == CAMERA:
-        photo = st.camera_input("Take a picture", key="camera")
+        photo = wide.camera_input("Take a picture", key="camera")
         found = [Source(photo.file_id, "camera", photo.getvalue)] if photo else []
     else:
-        found = _uploaded()
+        with wide:
+            found = _uploaded()
+        with side:
+            found += _from_clipboard()
     if not found:
         st.session_state.pop(_READY, None)
-        return _sample(checkpoint)
+        with side:
+            return _sample(checkpoint)
     items = _prepared(checkpoint, found, options)
     _say_what_was_done(checkpoint, items, options)
     return items
@@ -77,9 +84,8 @@ def _choose_source(is_digit_like: bool) -> str:
     return str(chosen)
 
 
-def _choose_preparation(is_digit_like: bool) -> Options:
+def _choose_preparation(is_digit_like: bool, left: Any, right: Any) -> Options:
     """Crop, pad, stretch or centre; and invert."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
     ways: list[Fit] = ["crop", "pad", "stretch"]
     fit = left.segmented_control(
         "Make it fit by", [*ways, "centre"] if is_digit_like else ways, default="crop", key="fit",
@@ -120,7 +126,7 @@ def _uploaded() -> list[Source]:
             f"{n_files:,} files came, the first {MAX_FILES} are taken; use "
             "`python -m vae_core reconstruct` for more."
         )
-    return [*found[:MAX_FILES], *_from_clipboard()]
+    return found[:MAX_FILES]
 
 
 def _inside(key: str, name: str, data: bytes) -> list[Source]:
@@ -175,7 +181,7 @@ def _drawn(checkpoint: Checkpoint) -> list[Item]:
 
 def _sample(checkpoint: Checkpoint) -> list[Item]:
     """A held-out picture, or one drawn from the prior where the data are not at hand."""
-    if st.button("Another sample", icon=":material/casino:", key="another_sample"):
+    if st.button("Another sample", icon=":material/casino:", key="another_sample", width="stretch"):
         st.session_state["sample_seed"] = st.session_state.get("sample_seed", 0) + 1
     seed = int(st.session_state.get("sample_seed", 0))
     row = cache.sample_rows(checkpoint, n=1, seed=seed)[0]
