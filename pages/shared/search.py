@@ -145,7 +145,7 @@ def field(checkpoint: Checkpoint, column: Any, *, colour_key: str, colour: str) 
         state.go_to(row=found.typical)
         if found.title.startswith("#"):
             return
-        st.session_state[_FOUND] = (checkpoint.key, found)
+        st.session_state[_FOUND] = (checkpoint.codes_key, found)
         st.session_state[_NEW] = True
         st.session_state[colour_key] = colour
         share = len(found.rows) / len(checkpoint.codes)
@@ -159,7 +159,7 @@ def field(checkpoint: Checkpoint, column: Any, *, colour_key: str, colour: str) 
 def kept(checkpoint: Checkpoint) -> Found | None:
     """What was last found on this model, until something else is looked for."""
     key, found = st.session_state.get(_FOUND, ("", None))
-    return found if key == checkpoint.key else None
+    return found if key == checkpoint.codes_key else None
 
 
 def take_new(checkpoint: Checkpoint) -> Found | None:

@@ -92,7 +92,7 @@ def _picked(checkpoint: Checkpoint) -> NDArray[np.float32] | None:
     """The code `[D]` last picked on this model's map, if any."""
     # Written by the Explore page: the model's key and the pick as the map told it.
     key, pick = st.session_state.get("explore_pick", ("", None))
-    if key != checkpoint.key or pick is None:
+    if key != checkpoint.codes_key or pick is None:
         return None
     return snap(np.array(pick["z"], np.float32))
 

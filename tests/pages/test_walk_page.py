@@ -67,7 +67,7 @@ def test_a_kept_vector_is_renamed_and_dropped(walk: AppTest, faces_checkpoint: C
 
 def test_the_average_of_a_group_is_on_offer(walk: AppTest, faces_checkpoint: Checkpoint) -> None:
     rows = np.array([0, 3, 5])
-    walk.session_state["groups"] = {faces_checkpoint.key: [Group("old", rows)]}
+    walk.session_state["groups"] = {faces_checkpoint.codes_key: [Group("old", rows)]}
     turn_to(walk, "walk_section", "Arithmetic")
     turn_to(walk, "sum_form", "Average")
     walk.multiselect(key="sum_average").set_value(["average of old"]).run()
@@ -75,6 +75,16 @@ def test_the_average_of_a_group_is_on_offer(walk: AppTest, faces_checkpoint: Che
     assert_whole(walk)
     at = [float(part) for part in walk.query_params["z"].split(",")]
     assert at == pytest.approx(faces_checkpoint.codes.mean[rows].mean(0).tolist(), abs=6e-4)
+
+
+def test_the_point_picked_on_the_map_is_on_offer(
+    walk: AppTest, faces_checkpoint: Checkpoint
+) -> None:
+    pick = {"kind": "point", "row": 4, "z": faces_checkpoint.codes.mean[4].tolist()}
+    walk.session_state["explore_pick"] = (faces_checkpoint.codes_key, pick)
+    turn_to(walk, "walk_section", "Arithmetic")
+    turn_to(walk, "sum_form", "Average")
+    assert "picked on the map" in walk.multiselect(key="sum_average").options
 
 
 def test_without_the_video_library_the_other_files_still_come(
