@@ -24,6 +24,7 @@ STEPS = (
         "Reconstruct",
         "what the model makes of a picture of yours",
     ),
+    ("pages/label.py", ":material/label:", "Label", "name a few points, the rest follow"),
 )
 
 
@@ -40,7 +41,7 @@ def small_map(checkpoint: Checkpoint) -> None:
 
 def first_steps() -> None:
     """Links to the pages with a line on each."""
-    for column, (page, icon, label, text) in zip(st.columns(3), STEPS, strict=True):
+    for column, (page, icon, label, text) in zip(st.columns(len(STEPS)), STEPS, strict=True):
         with column, st.container(border=True):
             st.page_link(page, label=f"**{label}**", icon=icon)
             st.caption(text)

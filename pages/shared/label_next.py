@@ -91,10 +91,11 @@ def _one(
 
     with st.container(horizontal=True, gap="small"):
         st.button(
-            "", icon=":material/location_on:", key=f"{key}_pin", on_click=pinned, help="Choose it"
-        )
+            "Choose", icon=":material/location_on:", key=f"{key}_pin", on_click=pinned,
+            help="Choose it on the map", type="tertiary",
+        )  # fmt: skip
         if label_state.true_name(checkpoint, row) is not None:
             st.button(
-                "", icon=":material/visibility:", key=f"{key}_true",
+                "Reveal", icon=":material/visibility:", key=f"{key}_true", type="tertiary",
                 on_click=label_state.reveal, args=(checkpoint, rows), help="Reveal the true label",
             )  # fmt: skip
