@@ -28,7 +28,7 @@ export class Overlay {
     this.marked = marks;
     // A draw is a dot: many of them are one cloud, and none has a name.
     this.marks.replaceChildren(...marks.map(({ text, kind }) =>
-      el("div", { class: "lx-mark" }, el("span", { class: kind === "draw" ? "lx-draw" : "lx-star" }), text ? el("span", { class: "lx-mark-text", text }) : null)));
+      el("div", { class: "lx-mark" }, el("span", { class: kind === "draw" ? "lx-dot" : "lx-star" }), text ? el("span", { class: "lx-mark-text", text }) : null)));
   }
 
   /** Puts the ring and the marks where the axes now have them. */
