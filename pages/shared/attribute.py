@@ -10,6 +10,7 @@ from pages.shared import cache, shelf, state, walk_payload
 from pages.shared.components import latent_walk
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import snap
+from vae_core.export import write_plain
 from vae_core.latent.directions import Direction
 
 
@@ -29,7 +30,7 @@ def slider(checkpoint: Checkpoint, z: NDArray[np.float32]) -> None:
     direction = offered[chosen]
     if direction.quality is not None:
         st.caption(f"{direction.text}, measured on held-out codes.")
-    version = state.code_to_text(z)
+    version = write_plain(z)
     row = walk_payload.vector_row(checkpoint, direction)
     data = cache.walk_data(checkpoint) | {"rows": [row], "n_live": 1, "folded": ""}
     data |= {"z": z.tolist(), "start": z.tolist(), "z_version": version, "compact": True}

@@ -81,7 +81,7 @@ def _hash_checkpoint(checkpoint: Checkpoint) -> str:
     return str(checkpoint.card["files"])
 
 
-_BY_CHECKPOINT = {Checkpoint: _hash_checkpoint}
+_BY_CHECKPOINT: dict[str | type[Any], Callable[[Any], Any]] = {Checkpoint: _hash_checkpoint}
 
 
 @st.cache_resource(max_entries=6, show_spinner=False, hash_funcs=_BY_CHECKPOINT)

@@ -130,15 +130,14 @@ def test_a_zip_gives_its_pictures_and_the_results_are_taken_away(
     box = page.locator("[data-testid=upload] input[type=file]")
     box.set_input_files(tmp_path / "all.zip")
     says(page, f"{len(good_pictures())} pictures")
-    page.get_by_text("Take away the results").click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Pictures and table as zip").click()
+        page.get_by_role("button", name="Pictures and results as ZIP").click()
     with zipfile.ZipFile(download.value.path()) as results:
         names = results.namelist()
         rows = results.read("results.csv").decode().splitlines()
     n = len(good_pictures())
     assert len(rows) == n + 1
-    assert {f"seen/{i:03d}.png" for i in range(1, n + 1)} <= set(names)
+    assert {f"{i:04d}-seen.png" for i in range(n)} <= set(names)
     assert len(names) == 2 * n + 1
 
 
