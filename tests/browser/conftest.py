@@ -14,7 +14,7 @@ from tests.browser.server import CHROMIUM, RunningApp, chromium, running_app
 
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 # Generous: software rendering on a busy machine draws a map in seconds.
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 Scheme = Literal["light", "dark"]
 Visit = Callable[..., Page]
 expect.set_options(timeout=PATIENCE_MS)
