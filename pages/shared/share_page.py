@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.shared import cache, explore, payload, walk, walk_code
+from pages.shared.explore_view import View as Shown
 from pages.shared.share import Choice, View, file_name, shared_view
 from pages.shared.walk_payload import Kind
 from vae_core.checkpoint import Checkpoint
@@ -22,7 +23,7 @@ _SAYS: Final = (
 )
 
 
-def on_explore(checkpoint: Checkpoint, view: explore.View) -> None:
+def on_explore(checkpoint: Checkpoint, view: Shown) -> None:
     """The button beside the map's controls; the sliders begin at what is picked."""
 
     def gather() -> View:
@@ -36,7 +37,7 @@ def on_walk(checkpoint: Checkpoint) -> None:
     """The button on Walk: opens at the sliders, at the code they are at."""
 
     def gather() -> View:
-        first = explore.View(
+        first = Shown(
             payload.projection_choices(checkpoint)[0], payload.colour_choices(checkpoint)[0]
         )
         shown, _ = explore.message(checkpoint, first)

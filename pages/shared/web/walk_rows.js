@@ -99,6 +99,9 @@ export class WalkRow {
   /** A code beyond the slider's range widens the range; the browser would silently clamp it. */
   show(z, isHeld) {
     const v = coordinate(this.along, z), { input } = this;
+    // Most sliders stand still while one moves: touching them all would cost a third of the frames.
+    if (v === this.at && Math.abs(Number(input.value) - v) <= 0.0051) return;
+    this.at = v;
     input.min = Math.min(this.along.low, Math.floor(100 * v) / 100);
     input.max = Math.max(this.along.high, Math.ceil(100 * v) / 100);
     if (!isHeld && Math.abs(Number(input.value) - v) > 0.0051) input.value = v;
