@@ -55,6 +55,18 @@ def wide(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def walk_tab(wide: BrowserContext, app: RunningApp) -> Iterator[Page]:
+    """One tab on the faces' walk that the tests of a file share."""
+    page, errors = wide.new_page(), list[str]()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{app.url}/walk?model=faces-tiny")
+    page.locator("[data-testid=latent-walk][data-ready=true]").wait_for()
+    yield page
+    page.close()
+    assert errors == []
+
+
 @pytest.fixture
 def visit(browser: Browser, wide: BrowserContext, app: RunningApp) -> Iterator[Visit]:
     """visit("/explore?…") → a new page; with `size`, `scheme` or `fresh` in a new context.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.driving import code_in_url, eventually, pixels, query, says, shown_pixels
-from tests.browser.server import RunningApp
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import decode, snap
 from vae_core.latent.paths import corner_grid
@@ -20,24 +18,12 @@ from vae_core.latent.paths import corner_grid
 READY = "[data-testid=latent-grid][data-ready=true]"
 
 
-@pytest.fixture(scope="module")
-def grid_tab(wide: BrowserContext, app: RunningApp) -> Iterator[Page]:
-    """One tab on the faces' walk that the tests of this file share."""
-    page, errors = wide.new_page(), list[str]()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{app.url}/walk?model=faces-tiny")
-    page.locator("[data-testid=latent-walk][data-ready=true]").wait_for()
-    yield page
-    page.close()
-    assert errors == []
-
-
 @pytest.fixture
-def grid(grid_tab: Page) -> Page:
+def grid(walk_tab: Page) -> Page:
     """The shared tab at the grid."""
-    grid_tab.get_by_role("radio", name="Grid", exact=True).click()
-    grid_tab.locator(READY).wait_for()
-    return grid_tab
+    walk_tab.get_by_role("radio", name="Grid", exact=True).click()
+    walk_tab.locator(READY).wait_for()
+    return walk_tab
 
 
 def cells(page: Page) -> list[str]:
