@@ -102,7 +102,8 @@ def test_several_completions_keep_what_was_visible(reconstruct: Page, board: Loc
     reconstruct.get_by_role("link", name="Reconstruct").first.click()
 
 
-def test_a_search_is_cancelled_and_asked_again(reconstruct: Page, board: Locator) -> None:
+@pytest.mark.usefixtures("board")
+def test_a_search_is_cancelled_and_asked_again(reconstruct: Page) -> None:
     says(reconstruct, "Completions")
     button(reconstruct, "Right").click()
     slider = reconstruct.get_by_role("slider", name="Completions")
