@@ -28,6 +28,7 @@ ORDER = (
     ("apply", "export", "pipeline"),
     ("mapping",),
     ("cli",),
+    ("runs",),
     ("__init__", "__main__"),
 )
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
