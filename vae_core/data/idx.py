@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -163,6 +164,20 @@ def is_idx(path: Path) -> bool:
     except (OSError, EOFError, zlib.error):
         return False
     return len(magic) == 4 and magic[:2] == b"\x00\x00" and magic[2] in _TYPES and magic[3] > 0
+
+
+def idx_header(content: bytes) -> tuple[tuple[int, ...], int] | None:
+    """Declared shape and number of bytes of an IDX file's content, gzipped or not, or None."""
+    try:
+        packed = content.startswith(_GZIP_MAGIC)
+        stream = gzip.open(BytesIO(content)) if packed else BytesIO(content)
+        magic = stream.read(4)
+        if len(magic) < 4 or magic[:2] != b"\x00\x00" or magic[2] not in _TYPES or magic[3] == 0:
+            return None
+        shape = struct.unpack(f">{magic[3]}I", stream.read(4 * magic[3]))
+    except (OSError, EOFError, zlib.error, struct.error):
+        return None
+    return shape, math.prod(shape) * np.dtype(_TYPES[magic[2]]).itemsize
 
 
 def _open(path: Path) -> BinaryIO:
