@@ -12,7 +12,7 @@ from vae_core.types import ImageSpec
 FEW, RATHER_FEW = 50, 300
 ALIKE_LEVELS = 4.0  # of 255: below this an eye hardly tells pictures apart
 COPIES_SHARE, FLAT_SHARE, SKIPPED_SHARE, CUT_SHARE = 0.05, 0.1, 0.1, 0.1
-QUICK_SIDE = 64
+QUICK_SIDE, MUCH_SLOWER = 64, 1.5
 # More than this of a picture's area lost to the crop is worth a word.
 MUCH_CUT = 1 / 3
 RARE_CLASS, RARE_SHARE = 10, 0.1
@@ -281,10 +281,10 @@ def _much_skipped(facts: Facts) -> str:
 
 
 def _slow(facts: Facts) -> str:
-    width, height = _target(facts)
-    if width * height <= QUICK_SIDE**2:
+    n_times = facts.spec.width * facts.spec.height / QUICK_SIDE**2
+    if n_times <= MUCH_SLOWER:
         return ""
     return (
-        f"Pictures of {times((width, height))} take about {width * height / QUICK_SIDE**2:.1f} times "
-        f"as long to train on as {QUICK_SIDE}×{QUICK_SIDE}; choose a smaller size when time is short."
+        f"Pictures of {times(_target(facts))} take about {n_times:.1f} times as long to train on "
+        f"as {QUICK_SIDE}×{QUICK_SIDE}; choose a smaller size when time is short."
     )

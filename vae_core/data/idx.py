@@ -169,12 +169,14 @@ def is_idx(path: Path) -> bool:
 def idx_header(content: bytes) -> tuple[tuple[int, ...], int] | None:
     """Declared shape and number of bytes of an IDX file's content, gzipped or not, or None."""
     try:
-        packed = content.startswith(_GZIP_MAGIC)
-        stream = gzip.open(BytesIO(content)) if packed else BytesIO(content)
-        magic = stream.read(4)
+        # Enough for the magic number and all the dimensions there can be.
+        head = content[: 4 + 4 * 255]
+        if head.startswith(_GZIP_MAGIC):
+            head = gzip.GzipFile(fileobj=BytesIO(content)).read(len(head))
+        magic = head[:4]
         if len(magic) < 4 or magic[:2] != b"\x00\x00" or magic[2] not in _TYPES or magic[3] == 0:
             return None
-        shape = struct.unpack(f">{magic[3]}I", stream.read(4 * magic[3]))
+        shape = struct.unpack(f">{magic[3]}I", head[4 : 4 + 4 * magic[3]])
     except (OSError, EOFError, zlib.error, struct.error):
         return None
     return shape, math.prod(shape) * np.dtype(_TYPES[magic[2]]).itemsize

@@ -18,37 +18,29 @@ import shutil
 import time
 import unicodedata
 import uuid
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from vae_core.data.archive import is_zip
-from vae_core.data.idx import idx_header, load_idx_folder
-from vae_core.data.listing import FOREIGN_SUFFIXES, SUFFIXES, list_images
-from vae_core.data.npz import load_npz
-from vae_core.data.pixels import open_image
+from vae_core.data.dropped import (
+    File,
+    amount,
+    is_picture,
+    kind_of,
+    last_part,
+    shown_name,
+)
 from vae_core.errors import DataError
-
-File = tuple[str, bytes]
 
 MAX_FILES: Final = 20_000
 MAX_UPLOAD_BYTES: Final = 2 * 2**30
-# Arrays are read whole, by the app as by a run.
-MAX_UNPACKED_BYTES: Final = 4 * 2**30
 QUOTA_BYTES: Final = 8 * 2**30
 # Left free on the disk for the checkpoints of the runs.
 SPARE_BYTES: Final = 256 * 2**20
-_NPY_MARK: Final = b"\x93NUMPY"
 _STAGING: Final = ".arriving-"
 _STALE_SECONDS: Final = 3_600.0
-_ENDINGS: Final = {
-    "PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif",
-    "PPM": ".ppm",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ def keep_upload(files: Sequence[File], folder: Path, *, quota_bytes: int = QUOTA
     is full; then nothing of it is left behind.
     """
     _check_amount(files)
-    kind, write = _kind_of(files)
+    kind, write = kind_of(files)
     target = folder / f"{_slug_of(files)}-{_digest(files)}{kind}"
     if target.exists():
         # Used again: the oldest are the ones to delete first.
@@ -81,7 +73,7 @@ def keep_upload(files: Sequence[File], folder: Path, *, quota_bytes: int = QUOTA
             write(files, part)
         except DataError as error:
             # The visitor knows the upload by its own name, not by a place on this disk.
-            raise DataError(str(error).replace(str(part), _shown(files[0][0]))) from error
+            raise DataError(str(error).replace(str(part), shown_name(files[0][0]))) from error
     return target
 
 
@@ -110,159 +102,14 @@ def delete_upload(path: Path, folder: Path) -> None:
         ) from error
 
 
-# ---- kinds -------------------------------------------------------------------------------------
-Write = Callable[[Sequence[File], Path], None]
-
-
-def _kind_of(files: Sequence[File]) -> tuple[str, Write]:
-    """The ending of the kept file, and what writes and checks it."""
-    whole = [kind for kind in (_whole_kind(content) for _, content in files) if kind is not None]
-    if len(files) == 1 and whole:
-        return whole[0]
-    if whole:
-        raise DataError(
-            f"{len(files)} files came with {len(whole)} archive(s) or array file(s) among them, "
-            "expected a single one or pictures only; drop one data set at a time."
-        )
-    is_idx = [idx_header(content) is not None for _, content in files]
-    if all(is_idx):
-        return "", _write_idx
-    if any(is_idx):
-        raise DataError(
-            f"{sum(is_idx)} of {len(files)} files are IDX files and the others are not, expected "
-            "one kind; drop them apart."
-        )
-    if not any(_is_picture(file) for file in files):
-        raise DataError(
-            f"'{_shown(files[0][0])}' is no data set by its content, expected a zip of pictures, "
-            "pictures, a .npz, .npy or IDX file; choose another."
-        )
-    return ".zip", _write_pictures
-
-
-def _whole_kind(content: bytes) -> tuple[str, Write] | None:
-    if content.startswith(_NPY_MARK):
-        return ".npy", _write_array
-    if not is_zip(content):
-        return None
-    return (".npz", _write_array) if _holds_arrays(content) else (".zip", _write_zip)
-
-
-def _holds_arrays(content: bytes) -> bool:
-    """Whether a zip is what NumPy calls an .npz."""
-    try:
-        with zipfile.ZipFile(BytesIO(content)) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
-        return False
-    return bool(names) and all(name.endswith(".npy") for name in names)
-
-
-def _write_zip(files: Sequence[File], part: Path) -> None:
-    part.write_bytes(files[0][1])
-    # Raises for a damaged archive, one without pictures and one that unpacks too large.
-    list_images(part)
-
-
-def _write_array(files: Sequence[File], part: Path) -> None:
-    part.write_bytes(files[0][1])
-    if part.suffix == ".npz":
-        with zipfile.ZipFile(part) as archive:
-            _check_unpacked(files[0][0], sum(item.file_size for item in archive.infolist()))
-    load_npz(part)
-
-
-def _write_idx(files: Sequence[File], part: Path) -> None:
-    part.mkdir()
-    _check_unpacked(files[0][0], sum((idx_header(content) or ((), 0))[1] for _, content in files))
-    for name, content in _idx_names(files):
-        (part / name).write_bytes(content)
-    load_idx_folder(part)
-
-
-def _check_unpacked(name: str, n_bytes: int) -> None:
-    if n_bytes > MAX_UNPACKED_BYTES:
-        raise DataError(
-            f"'{_shown(name)}' unpacks to {_size(n_bytes)}, at most {_size(MAX_UNPACKED_BYTES)} are "
-            "accepted here; copy it to a folder on the server instead."
-        )
-
-
-def _idx_names(files: Sequence[File]) -> Iterator[tuple[str, bytes]]:
-    """The names under which IDX files find each other: by role, not by what they were called."""
-    taken: set[str] = set()
-    only_test = all(_is_test(name) for name, _ in files)
-    for name, content in files:
-        part = "t10k" if _is_test(name) and not only_test else "train"
-        shape, _ = idx_header(content) or ((), 0)
-        role = "images-idx3" if len(shape) in (3, 4) else "labels-idx1"
-        packed = ".gz" if content.startswith(b"\x1f\x8b") else ""
-        if f"{part}-{role}" in taken:
-            raise DataError(
-                f"Two IDX files came for {part} {role.partition('-')[0]}, the second being "
-                f"'{_shown(name)}'; drop one images file and its labels, and 't10k' or 'test' in "
-                "the names of the test files."
-            )
-        taken.add(f"{part}-{role}")
-        yield f"{part}-{role}-ubyte{packed}", content
-
-
-def _is_test(name: str) -> bool:
-    return "t10k" in name.lower() or "test" in name.lower()
-
-
-# ---- pictures ----------------------------------------------------------------------------------
-def _is_picture(file: File) -> bool:
-    return bool(_suffix_of(file[1])) or _suffix(file[0]) in SUFFIXES | FOREIGN_SUFFIXES
-
-
-def _suffix_of(content: bytes) -> str:
-    """The usual ending of a picture's content, "" where it is none that can be opened."""
-    try:
-        return _ENDINGS.get(open_image(content, name="").format or "", "")
-    except DataError:
-        return ""
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122 (a visitor's name is no path)
-
-
-def _write_pictures(files: Sequence[File], part: Path) -> None:
-    taken: set[str] = set()
-    # Pictures are packed already; to store them is faster and no larger.
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-        for file in files:
-            if _is_picture(file):
-                archive.writestr(zipfile.ZipInfo(_member_name(file, taken)), file[1])
-    list_images(part)
-
-
-def _member_name(file: File, taken: set[str]) -> str:
-    """A plain name with the ending of its content, or its own where it is no sound picture."""
-    name, content = file
-    plain = re.sub(r"[^\w .()+-]", "_", _last_part(name))
-    stem = plain[: -len(_suffix(plain)) or None].strip(" .")[:80] or "picture"
-    suffix = _suffix_of(content) or _suffix(plain)
-    found, number = f"{stem}{suffix}", 2
-    while found.lower() in taken:
-        found, number = f"{stem} ({number}){suffix}", number + 1
-    taken.add(found.lower())
-    return found
-
-
 # ---- names and room ----------------------------------------------------------------------------
 _NAME = re.compile(r"([a-z0-9-]+)-[0-9a-f]{12}(\.zip|\.npz|\.npy)?")
 
 
-def _last_part(name: str) -> str:
-    return name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-
-
 def _slug_of(files: Sequence[File]) -> str:
-    first = _last_part(files[0][0]).removesuffix(".gz")
+    first = last_part(files[0][0]).removesuffix(".gz")
     title = first if len(files) == 1 else f"{len(files)} files"
-    if len(files) > 1 and all(_is_picture(file) for file in files):
+    if len(files) > 1 and all(is_picture(file) for file in files):
         title = f"{len(files)} pictures"
     return slug(title.rpartition(".")[0] or title)
 
@@ -275,7 +122,7 @@ def slug(text: str, *, otherwise: str = "upload") -> str:
 
 def _digest(files: Sequence[File]) -> str:
     """Over contents and last names in a fixed order, so that the order of dropping is nothing."""
-    each = sorted((_last_part(name), hashlib.sha256(content).digest()) for name, content in files)
+    each = sorted((last_part(name), hashlib.sha256(content).digest()) for name, content in files)
     digest = hashlib.sha256()
     for name, content in each:
         digest.update(f"{len(name)}:{name}".encode("utf-8", "surrogatepass") + content)
@@ -301,8 +148,8 @@ def _check_amount(files: Sequence[File]) -> None:
         )
     if n_bytes > MAX_UPLOAD_BYTES:
         raise DataError(
-            f"The upload has {_size(n_bytes)}, at most {_size(MAX_UPLOAD_BYTES)} are accepted; copy "
-            "it to a folder on the server instead."
+            f"The upload has {amount(n_bytes)}, at most {amount(MAX_UPLOAD_BYTES)} are accepted; "
+            "copy it to a folder on the server instead."
         )
 
 
@@ -310,8 +157,8 @@ def _check_room(folder: Path, n_bytes: int, quota_bytes: int) -> None:
     used = sum(item.n_bytes for item in list_uploads(folder))
     if used + n_bytes > quota_bytes:
         raise DataError(
-            f"The upload has {_size(n_bytes)}, and {_size(used)} of the {_size(quota_bytes)} for "
-            "dropped data are used; delete some under 'Dropped before'."
+            f"The upload has {amount(n_bytes)}, and {amount(used)} of the {amount(quota_bytes)} "
+            "for dropped data are used; delete some under 'Dropped before'."
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -320,8 +167,8 @@ def _check_room(folder: Path, n_bytes: int, quota_bytes: int) -> None:
         raise DataError(_unwritable(folder, error)) from error
     if free < n_bytes + SPARE_BYTES:
         raise DataError(
-            f"The upload has {_size(n_bytes)}, but the disk of '{folder}' has only {_size(free)} "
-            f"left of which {_size(SPARE_BYTES)} stay free for runs; make room and drop it again."
+            f"The upload has {amount(n_bytes)}, but the disk of '{folder}' has only {amount(free)} "
+            f"left of which {amount(SPARE_BYTES)} stay free for runs; make room and drop it again."
         )
 
 
@@ -360,12 +207,3 @@ def _unwritable(folder: Path, error: OSError) -> str:
         f"The upload cannot be written to '{folder}' ({error.strerror or error}); check the "
         "folder's rights."
     )
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 2**30:,.1f} GB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.1f} MB"
-
-
-def _shown(name: str) -> str:
-    last = "".join(c if c.isprintable() else "�" for c in _last_part(name))
-    return last if len(last) <= 60 else f"{last[:40]}…{last[-15:]}"
