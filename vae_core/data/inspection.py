@@ -33,6 +33,7 @@ from vae_core.data.census import (
 )
 from vae_core.data.fetch import REMOTES, find_local
 from vae_core.data.folder import BLOCK, PictureFiles, open_pictures
+from vae_core.data.idx import find_idx_files, read_idx
 from vae_core.data.imageset import ImageSet, Skipped, seeded_split
 from vae_core.data.pixels import fit_images
 from vae_core.data.shards import shard_pictures
@@ -134,6 +135,15 @@ def inspect_source(
     with _opened(path, cancelled) as files:
         taken = take_census(files, size=size, channels=channels, seed=seed, meter=meter)
         return _of_files(str(source), files, taken, seed)
+
+
+def preview(name: str, n: int, *, data_dir: Path | None = None) -> NDArray[np.uint8] | None:
+    """The first images uint8 `[n,C,H,W]` of a built-in set, quickly; None before a download."""
+    if name in REMOTES:
+        folder = find_local(name, data_dir)
+        files = None if folder is None else find_idx_files(folder)
+        return None if files is None else read_idx(files.train_images, most=n)[:, None]
+    return load_images(name, n_images=n, data_dir=data_dir).images
 
 
 @contextmanager
