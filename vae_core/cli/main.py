@@ -30,6 +30,7 @@ from vae_core.cli.compressing import (
     run_decompress,
 )
 from vae_core.cli.exporting import add_augment_flags, add_walk_flags, run_augment, run_walk
+from vae_core.cli.inspecting import add_inspect_flags, run_inspect
 from vae_core.cli.labelling import add_label_flags, run_label
 from vae_core.cli.mapping import add_map_flags, run_map
 from vae_core.cli.reporting import add_evaluate_flags, run_evaluate
@@ -187,6 +188,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
+    "inspect": (run_inspect, "look at a set of images: what it holds and what becomes of it"),
     "train": (run_train, "train a model on a named set or on any folder of images"),
     "evaluate": (run_evaluate, "measure a checkpoint on held-out images"),
     "encode": (_encode, "write the codes of a set to an .npz or .parquet file"),
@@ -248,6 +250,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_data_flags(made[name])
     for name in ("train", "encode", "map", "reconstruct", "sample", "walk", "augment", *APPLYING):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
+    add_inspect_flags(made["inspect"])
     add_train_flags(made["train"])
     add_evaluate_flags(made["evaluate"])
     add_map_flags(made["map"])
