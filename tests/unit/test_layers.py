@@ -25,7 +25,7 @@ ORDER = (
     ("latent",),
     ("checkpoint",),
     ("examine", "portable", "report", "train"),
-    ("apply", "export", "pipeline"),
+    ("apply", "export", "pipeline", "recipes"),
     ("mapping",),
     ("cli",),
     ("__init__", "__main__"),

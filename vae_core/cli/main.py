@@ -29,6 +29,7 @@ from vae_core.cli.compressing import (
     run_compress,
     run_decompress,
 )
+from vae_core.cli.estimating import run_estimate
 from vae_core.cli.exporting import add_augment_flags, add_walk_flags, run_augment, run_walk
 from vae_core.cli.labelling import add_label_flags, run_label
 from vae_core.cli.mapping import add_map_flags, run_map
@@ -188,6 +189,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "train": (run_train, "train a model on a named set or on any folder of images"),
+    "estimate": (run_estimate, "tell how long a training run would take, and how much memory"),
     "evaluate": (run_evaluate, "measure a checkpoint on held-out images"),
     "encode": (_encode, "write the codes of a set to an .npz or .parquet file"),
     "map": (run_map, "write the checkpoint again with a map of all images of a set"),
@@ -244,11 +246,12 @@ def build_parser() -> argparse.ArgumentParser:
     for name in (*on_checkpoint, *APPLYING):
         made[name].add_argument("checkpoint", type=Path, help="checkpoint folder")
         made[name].add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    for name in ("train", "evaluate", "encode", "map", "calibrate"):
+    for name in ("train", "estimate", "evaluate", "encode", "map", "calibrate"):
         _add_data_flags(made[name])
     for name in ("train", "encode", "map", "reconstruct", "sample", "walk", "augment", *APPLYING):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
-    add_train_flags(made["train"])
+    for name in ("train", "estimate"):
+        add_train_flags(made[name])
     add_evaluate_flags(made["evaluate"])
     add_map_flags(made["map"])
     add_walk_flags(made["walk"])
