@@ -85,9 +85,7 @@ def recipe(goal: str, length: str, *, spec: ImageSpec, n_images: int) -> TrainCo
     )
 
 
-def recipe_arguments(
-    goal: str, length: str, *, spec: ImageSpec, n_images: int
-) -> tuple[str, ...]:
+def recipe_arguments(goal: str, length: str, *, spec: ImageSpec, n_images: int) -> tuple[str, ...]:
     """The same as flags of the verb `train`, without --data and --out."""
     return arguments_of(recipe(goal, length, spec=spec, n_images=n_images))
 

@@ -28,6 +28,8 @@ ORDER = (
     ("apply", "export", "pipeline", "recipes"),
     ("mapping",),
     ("cli",),
+    ("runs",),
+    ("sweep",),
     ("__init__", "__main__"),
 )
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}
