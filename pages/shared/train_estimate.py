@@ -38,7 +38,8 @@ class EstimateJob:
         self.problem = ""
         self._unwanted = threading.Event()
         self._process: subprocess.Popen[str] | None = None
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """No longer wanted: give the processor back at once."""
