@@ -78,6 +78,14 @@ def estimate_of(arguments: tuple[str, ...]) -> EstimateJob:
     return job
 
 
+def known_seconds(arguments: tuple[str, ...]) -> float | None:
+    """What the run takes in all, if that has been measured already."""
+    job: EstimateJob | None = st.session_state.get(_JOB)
+    if job is None or job.arguments != arguments or job.state != "done":
+        return None
+    return float(job.figures["seconds_total"])
+
+
 def stop_estimate() -> None:
     """Before a run starts: it needs the processor more."""
     job: EstimateJob | None = st.session_state.pop(_JOB, None)

@@ -159,7 +159,7 @@ def _without_device(arguments: tuple[str, ...]) -> tuple[str, ...]:
     return (*arguments[:at], *arguments[at + 2 :])
 
 
-def command_line(source: str, settings: Settings, *, out: str) -> str:
-    """The command that makes the same run, to be copied."""
-    words = ("train", "--data", source, *settings.arguments, "--title", settings.title)
+def command_line(data: tuple[str, ...], settings: Settings, *, out: str) -> str:
+    """The command that makes the same run, to be copied; `data` are the flags of the images."""
+    words = ("train", *data, *settings.arguments, "--title", settings.title)
     return shlex.join(("python", "-m", "vae_core", *words, "--out", out, "--watch"))

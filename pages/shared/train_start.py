@@ -25,12 +25,15 @@ def start_row(chosen: Chosen, settings: Settings) -> None:
             key="train_start", on_click=_start, args=(chosen, settings),
         )  # fmt: skip
     with right:
-        show_estimate(("--data", chosen.source, *settings.arguments))
+        if chosen.inspection.needs_download:
+            st.caption(":material/download: The pictures are fetched first; then it is measured.")
+        else:
+            show_estimate((*chosen.data, *settings.arguments))
     if problem := st.session_state.pop(_PROBLEM, ""):
         st.error(problem)
     with st.expander("The same on the command line", icon=":material/terminal:"):
         out = _short(models.folder_for_runs() / slug(chosen.name))
-        st.code(command_line(chosen.source, settings, out=out), language="bash", wrap_lines=True)
+        st.code(command_line(chosen.data, settings, out=out), language="bash", wrap_lines=True)
 
 
 def _start(chosen: Chosen, settings: Settings) -> None:
@@ -38,7 +41,7 @@ def _start(chosen: Chosen, settings: Settings) -> None:
     try:
         view = start_run(
             models.folder_for_runs(), chosen.name,
-            arguments=("--data", chosen.source, *settings.arguments),
+            arguments=(*chosen.data, *settings.arguments),
             title=settings.title, device=settings.device,
         )  # fmt: skip
     except ExplorerError as error:

@@ -9,7 +9,7 @@ from plotly import graph_objects
 
 from pages.shared import models, state
 from pages.shared.train_data import Chosen
-from pages.shared.train_estimate import duration, estimate_of, stop_estimate
+from pages.shared.train_estimate import duration, known_seconds, stop_estimate
 from pages.shared.train_settings import Settings
 from vae_core.errors import ExplorerError
 from vae_core.objectives.registry import OBJECTIVES
@@ -81,10 +81,10 @@ def _values(base: TrainConfig) -> tuple[list[str], list[float], list[int]]:
 
 
 def _size(chosen: Chosen, settings: Settings, n_runs: int) -> str:
-    job = estimate_of(("--data", chosen.source, *settings.arguments))
     count = f"**{n_runs} run{'s' * (n_runs > 1)}** of at most {MAX_RUNS}"
-    if job.state == "done":
-        return f"{count}, about **{duration(n_runs * float(job.figures['seconds_total']))}** in all"
+    seconds = known_seconds((*chosen.data, *settings.arguments))
+    if seconds is not None:
+        return f"{count}, about **{duration(n_runs * seconds)}** in all"
     if settings.config.minutes is not None:
         return f"{count}, at least **{duration(60 * n_runs * settings.config.minutes)}** in all"
     return count
@@ -94,7 +94,7 @@ def _start(chosen: Chosen, settings: Settings, configs: tuple[TrainConfig, ...])
     stop_estimate()
     try:
         sweep = start_sweep(
-            models.folder_for_runs(), chosen.name, data=("--data", chosen.source),
+            models.folder_for_runs(), chosen.name, data=chosen.data,
             configs=configs, title=chosen.name, device=settings.device,
         )  # fmt: skip
         st.session_state[_STARTED] = sweep.name

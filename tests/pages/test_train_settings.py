@@ -103,7 +103,7 @@ def test_an_option_goes_into_the_arguments(app: AppTest) -> None:
     widget(app, "train_o_beta-vae_beta").set_value(2.5).run()
     words = settings(app).arguments
     assert words[words.index("--beta") + 1] == "2.5"
-    line = command_line("/x/so me.zip", settings(app), out="runs/some")
+    line = command_line(("--data", "/x/so me.zip"), settings(app), out="runs/some")
     assert line.startswith("python -m vae_core train --data '/x/so me.zip' --objective beta-vae")
     assert line.endswith("--out runs/some --watch")
 
