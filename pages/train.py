@@ -10,10 +10,10 @@ from pages.shared import (
     models,
     train_data,
     train_live,
-    train_settings,
     train_start,
     train_sweep,
 )
+from pages.shared.train_settings import choose_settings
 
 runs, watched = models.folder_for_runs(), train_start.shown_run()
 if watched is not None:
@@ -21,10 +21,13 @@ if watched is not None:
     train_live.show_runs(runs, only=watched)
 else:
     st.title("Train a model on your pictures")
-    chosen = train_data.choose_data()
-    settings = None if chosen is None else train_settings.choose_settings(chosen)
-    if chosen is not None and settings is not None:
-        train_start.start_row(chosen, settings)
-        train_sweep.plan(chosen, settings)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        chosen = train_data.choose_data()
+    with right:
+        settings = train_start.first_words() if chosen is None else choose_settings(chosen)
+        if chosen is not None and settings is not None:
+            train_start.start(chosen, settings)
+            train_sweep.plan(chosen, settings)
     train_sweep.results(runs)
     train_live.show_runs(runs)

@@ -100,7 +100,7 @@ def _choice(
 
 def _options(base: TrainConfig, *, scope: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Widgets for the fields of `TrainConfig` and of its objective; what they say."""
-    columns = st.columns(3)
+    columns = st.columns(2)
     values: dict[str, Any] = {}
     shown = [item for item in fields(TrainConfig) if item.name != "objective_options"]
     for place, item in enumerate(shown):
@@ -117,7 +117,7 @@ def _objective_options(objective: str, base: TrainConfig, *, scope: str) -> dict
     given = base.objective_options if objective == base.objective else {}
     if known:
         st.markdown(f"**Options of the objective `{objective}`**")
-    columns, values = st.columns(3), {}
+    columns, values = st.columns(2), {}
     for place, (name, (_, default, sentence)) in enumerate(known.items()):
         with columns[place % len(columns)]:
             values[name] = _widget(

@@ -16,19 +16,25 @@ from vae_core.runs.store import read_run, slug, start_run
 _RUN, _PROBLEM = "train_run", "train_problem"
 
 
-def start_row(chosen: Chosen, settings: Settings) -> None:
-    """Start with the estimate beside it, and the command line that does the same."""
-    left, right = st.columns([1, 3], vertical_alignment="center")
-    with left:
-        st.button(
-            "Start training", type="primary", icon=":material/play_arrow:", width="stretch",
-            key="train_start", on_click=_start, args=(chosen, settings),
-        )  # fmt: skip
-    with right:
-        if chosen.inspection.needs_download:
-            st.caption(":material/download: The pictures are fetched first; then it is measured.")
-        else:
-            show_estimate((*chosen.data, *settings.arguments))
+def first_words() -> None:
+    """What will happen, while there are no pictures yet."""
+    st.markdown(
+        "1. **Give pictures.** A few hundred of one kind are enough: faces, stamps, cells, drawings.\n"
+        "2. **Press Start.** The defaults suit most pictures; a minute of training makes a first map.\n"
+        "3. **Watch it learn,** then explore the map. It trains on although you close this page."
+    )
+
+
+def start(chosen: Chosen, settings: Settings) -> None:
+    """Start with the estimate below it, and the command line that does the same."""
+    st.button(
+        "Start training", type="primary", icon=":material/play_arrow:", width="stretch",
+        key="train_start", on_click=_start, args=(chosen, settings),
+    )  # fmt: skip
+    if chosen.inspection.needs_download:
+        st.caption(":material/download: The pictures are fetched first; then it is measured.")
+    else:
+        show_estimate((*chosen.data, *settings.arguments))
     if problem := st.session_state.pop(_PROBLEM, ""):
         st.error(problem)
     with st.expander("The same on the command line", icon=":material/terminal:"):

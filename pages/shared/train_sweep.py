@@ -59,24 +59,20 @@ def plan(chosen: Chosen, settings: Settings) -> None:
 
 
 def _values(base: TrainConfig) -> tuple[list[str], list[float], list[int]]:
-    first, second, third = st.columns(3)
     latents = sorted({*_LATENTS, base.n_latent})
-    with first:
-        objectives = st.multiselect(
-            "Objectives", list(OBJECTIVES), default=["beta-vae"], key="sweep_objectives",
-            help="What is minimised; those without a β come once per latent size.",
-            persist_state="session",
-        )  # fmt: skip
-    with second:
-        betas = st.multiselect(
-            "β", _BETAS, default=[0.5, 1.0, 4.0], format_func="{:g}".format, key="sweep_betas",
-            help="Weight of the KL term, or of the total correlation.", persist_state="session",
-        )  # fmt: skip
-    with third:
-        sizes = st.multiselect(
-            "Latent dimensions", latents, default=[base.n_latent], help="Numbers per picture.",
-            key=f"sweep_latents_{base.n_latent}", persist_state="session",
-        )  # fmt: skip
+    objectives = st.multiselect(
+        "Objectives", list(OBJECTIVES), default=["beta-vae"], key="sweep_objectives",
+        help="What is minimised; those without a β come once per latent size.",
+        persist_state="session",
+    )  # fmt: skip
+    betas = st.multiselect(
+        "β", _BETAS, default=[0.5, 1.0, 4.0], format_func="{:g}".format, key="sweep_betas",
+        help="Weight of the KL term, or of the total correlation.", persist_state="session",
+    )  # fmt: skip
+    sizes = st.multiselect(
+        "Latent dimensions", latents, default=[base.n_latent], help="Numbers per picture.",
+        key=f"sweep_latents_{base.n_latent}", persist_state="session",
+    )  # fmt: skip
     return objectives, betas, sizes
 
 
