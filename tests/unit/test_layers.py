@@ -25,10 +25,11 @@ ORDER = (
     ("latent",),
     ("checkpoint",),
     ("examine", "portable", "report", "train"),
-    ("apply", "export", "pipeline"),
+    ("apply", "export", "pipeline", "recipes"),
     ("mapping",),
     ("cli",),
     ("runs",),
+    ("sweep",),
     ("__init__", "__main__"),
 )
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}

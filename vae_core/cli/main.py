@@ -29,6 +29,7 @@ from vae_core.cli.compressing import (
     run_compress,
     run_decompress,
 )
+from vae_core.cli.estimating import run_estimate
 from vae_core.cli.exporting import add_augment_flags, add_walk_flags, run_augment, run_walk
 from vae_core.cli.inspecting import add_inspect_flags, run_inspect
 from vae_core.cli.labelling import add_label_flags, run_label
@@ -190,6 +191,7 @@ def _verify(args: argparse.Namespace) -> int:
 VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "inspect": (run_inspect, "look at a set of images: what it holds and what becomes of it"),
     "train": (run_train, "train a model on a named set or on any folder of images"),
+    "estimate": (run_estimate, "tell how long a training run would take, and how much memory"),
     "evaluate": (run_evaluate, "measure a checkpoint on held-out images"),
     "encode": (_encode, "write the codes of a set to an .npz or .parquet file"),
     "map": (run_map, "write the checkpoint again with a map of all images of a set"),
@@ -246,12 +248,13 @@ def build_parser() -> argparse.ArgumentParser:
     for name in (*on_checkpoint, *APPLYING):
         made[name].add_argument("checkpoint", type=Path, help="checkpoint folder")
         made[name].add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    for name in ("train", "evaluate", "encode", "map", "calibrate"):
+    for name in ("train", "estimate", "evaluate", "encode", "map", "calibrate"):
         _add_data_flags(made[name])
     for name in ("train", "encode", "map", "reconstruct", "sample", "walk", "augment", *APPLYING):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
     add_inspect_flags(made["inspect"])
-    add_train_flags(made["train"])
+    for name in ("train", "estimate"):
+        add_train_flags(made[name])
     add_evaluate_flags(made["evaluate"])
     add_map_flags(made["map"])
     add_walk_flags(made["walk"])
