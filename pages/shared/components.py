@@ -54,8 +54,9 @@ SOURCES = (
     "grid.js",
     "paint.js",
     "draw.js",
+    "training.js",
 )
-STYLES = ("style.css", "walk.css", "paint.css")
+STYLES = ("style.css", "walk.css", "paint.css", "training.css")
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,11 @@ def _sent_bytes(text: object, *, most: int) -> bytes | None:
         return None
 
 
+def training_view(*, data: Mapping[str, Any], key: str) -> None:
+    """Show a run as it learns; the format of `data` is described in web/README.md."""
+    _mount("training", dict(data), key=key, events=())
+
+
 @lru_cache(maxsize=1)
 def _bundle() -> tuple[str, bytes]:
     """Name and content of the joined scripts and styles."""
@@ -223,7 +229,7 @@ def joined_sources(*more: str) -> str:
         "document.head.append(style);\n"
         "export const VIEWS ="
         " { map: mountMap, walk: mountWalk, path: mountPath, grid: mountGrid,"
-        " paint: mountPaint, draw: mountDraw, paste: mountPaste };\n"
+        " paint: mountPaint, draw: mountDraw, paste: mountPaste, training: mountTraining };\n"
         "export { Decoder };\n"
     )
     return "\n".join(parts)

@@ -227,8 +227,9 @@ def _words(folder: Path, status: Status, said: dict[str, Any], place: int) -> st
         return f"Waiting, {place} run{'s' * (place > 1)} before it"
     if status != "running":
         position = _position(folder)
-        epoch, minutes = int(_number(position, "epoch")), _number(position, "seconds") / 60
-        return f"{epoch} epoch{'s' * (epoch != 1)} in {minutes:.1f} minutes" if position else ""
+        epoch, seconds = int(_number(position, "epoch")), _number(position, "seconds")
+        time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} minutes"
+        return f"{epoch} epoch{'s' * (epoch != 1)} in {time}" if position else ""
     text = str(said.get("text", ""))
     return text or ("Starting" if status == "running" else "")
 

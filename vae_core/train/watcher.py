@@ -32,9 +32,10 @@ FIRST_AFTER_SECONDS: Final = 1.0
 # Each gap is this share of the time so far, and long enough that looking costs little of it.
 GROWTH: Final = 0.1
 MOST_SHARE: Final = 0.025
-MOST_PICTURES, SCORED_IMAGES = 16, 128
-# Of bigger images fewer are shown and placed: a look costs about the same whatever their size.
-PICTURE_BYTES, MAP_VALUES = 100_000, 12_288_000
+# Of bigger images fewer are shown, so that the files stay small; of slow networks fewer points
+# are placed, so that a look stays short.
+MOST_PICTURES, PICTURE_BYTES = 16, 111_000
+FEW_PLACED, MOST_PLACED, PLACING_SECONDS = 200, 1_000, 0.1
 Floats = NDArray[np.float32]
 
 
@@ -155,21 +156,32 @@ class _Scene:
         n_values, device = run.model.spec.n_values, run.runtime.device
         shown = min(len(val_set), max(4, min(MOST_PICTURES, PICTURE_BYTES // n_values)))
         picked = val_set.take(np.sort(random.permutation(len(val_set))[:shown]))
-        placed = _placed(train_set, val_set, n=min(1_000, max(200, MAP_VALUES // n_values)))
         self.model_takes_labels = run.model.config.n_classes > 0
         self.originals, self.picked_y = _pixels(picked, device), self._labels(picked, device)
+        self.shelf = SnapshotShelf(run.folder, n_steps=run.position.step)
+        self.last_xy = self.shelf.last_xy
+        # A resumed run goes on with as many points as it had.
+        n = self._affordable(run.shown_model) if self.last_xy is None else len(self.last_xy)
+        placed = _placed(train_set, val_set, n=n)
         self.placed, self.placed_y = _pixels(placed, device), self._labels(placed, device)
-        scored = val_set.take(np.arange(min(len(val_set), SCORED_IMAGES)))
+        scored = val_set.take(np.arange(min(len(val_set), max(32, n // 8))))
         y = scored.labels if self.model_takes_labels else None
         self.scored = ImageFeed(scored.images, device, labels=y)
         # A generator of its own: the run's draws stay what they are.
         draws = torch.Generator().manual_seed(run.config.seed + 1)
         self.z = torch.randn((shown, run.model.n_latent), generator=draws).to(device)
-        self.shelf = SnapshotShelf(run.folder, n_steps=run.position.step)
-        self.last_xy = self.shelf.last_xy
         self.shelf.put_fixed(
             originals=picked.images, labels=placed.labels, label_names=placed.label_names
         )
+
+    @torch.no_grad()
+    def _affordable(self, model: Autoencoder) -> int:
+        """How many images this network encodes in `PLACING_SECONDS`, within bounds."""
+        _encode(model, self.originals, self.picked_y)
+        began = time.monotonic()
+        _encode(model, self.originals, self.picked_y)
+        each = max(1e-6, time.monotonic() - began) / len(self.originals)
+        return int(min(MOST_PLACED, max(FEW_PLACED, PLACING_SECONDS / each)))
 
     def _labels(self, images: ImageSet, device: torch.device) -> Tensor | None:
         if not self.model_takes_labels or images.labels is None:
