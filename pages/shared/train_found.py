@@ -80,12 +80,12 @@ def show_found(found: Inspection, sheet: str, *, options: Callable[[], None]) ->
             st.html(sheet)
         if len(found.classes) > MAX_ROWS:
             st.caption(_many_classes(found.classes))
+        if len(found.sizes) > 1:
+            _show_sizes(found)
     with right:
         st.caption("What will happen to them")
         st.html(f'{_STYLE}<ul class="lxd-plan">{"".join(map(_item, found.plan))}</ul>')
         options()
-        if len(found.sizes) > 1:
-            _show_sizes(found)
     _show_skipped(found)
     _show_copies(found)
 
