@@ -35,6 +35,8 @@ DROP, BUILT_IN, FOLDER, BEFORE = (
     "A folder on this computer",
     "Dropped before",
 )
+# Little below the server's own limit; 512 would be shown as a rounded gigabyte.
+MAX_FILE_MB: Final = 500
 SIZES: Final = (16, 28, 32, 48, 64, 96, 128)
 _COLOURS: Final = {"As the pictures are": None, "Grey": 1, "Colour": 3}
 _DEFAULT_SET: Final = "faces"
@@ -76,7 +78,9 @@ def choose_data() -> Chosen | None:
     if asked is None:
         return None
     source, name = asked
-    size, channels = _options()
+    # Drawn below, beside what they change; a widget's value is known before.
+    size = st.session_state.get("train_size")
+    channels = _COLOURS.get(st.session_state.get("train_colour", ""))
     found = _inspected(source, size, channels)
     return None if found is None else Chosen(source, found, name, size, channels)
 
@@ -91,11 +95,19 @@ Asked = tuple[str, str] | None
 
 
 def _dropped() -> Asked:
+    path = st.session_state.get(_DROPPED)
+    if path is not None and path.exists():
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button("Other files", key="train_other", icon=":material/upload:",
+                      on_click=_forget)  # fmt: skip
+            st.caption(f":material/check_circle: **{_title(path)}** is here; it stays for later.")
+        return _relative(path), _title(path)
     turn = st.session_state.setdefault(_ROUND, 0)
     files = st.file_uploader(
-        "Drop a zip of pictures (a folder for each kind, if there are kinds), the pictures "
+        "Drop a zip of pictures (with a folder for each kind, if there are kinds), the pictures "
         "themselves, or a NumPy or IDX file",
         accept_multiple_files=True,
+        max_upload_size=MAX_FILE_MB,
         key=f"train_files_{turn}",
         help="PNG, JPEG, WebP, GIF, BMP, TIFF or PPM pictures; .npz or .npy with [N,H,W] or "
         "[N,H,W,3]; images and labels as in MNIST. They stay on this computer until deleted "
@@ -103,15 +115,8 @@ def _dropped() -> Asked:
     )
     if files:
         _take(files)
-    path = st.session_state.get(_DROPPED)
-    if path is None or not path.exists():
-        st.caption("Nothing at hand? A built-in set needs no files.")
-        return None
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    left.caption(f":material/check_circle: **{_title(path)}** is here and stays for later.")
-    right.button("Remove", key="train_remove", on_click=_forget, width="stretch",
-                 help="Choose other files; these stay under 'Dropped before'.")  # fmt: skip
-    return _relative(path), _title(path)
+    st.caption("Nothing at hand? A built-in set needs no files.")
+    return None
 
 
 def _take(files: list[Any]) -> None:
@@ -151,23 +156,24 @@ def _built_in() -> Asked:
 
 
 def _card(name: str, *, is_chosen: bool) -> None:
-    st.markdown(f"**{name}**")
+    with st.container(horizontal=True, horizontal_alignment="distribute",
+                      vertical_alignment="center"):  # fmt: skip
+        st.markdown(f"**{name}**", width="content")
+        st.button(
+            "Chosen" if is_chosen else "Choose", key=f"train_set_{name}", disabled=is_chosen,
+            icon=":material/check:" if is_chosen else None, on_click=_choose_set, args=(name,),
+        )  # fmt: skip
     images = _preview(name)
-    if images is None:
-        st.caption(":material/download: downloaded at the first use")
-    else:
+    if images is not None:
         st.html(train_found.small_row(images))
+    else:
+        st.caption(":material/download: downloaded when it is first used")
     st.caption(CATALOGUE[name].description)
-    st.button(
-        "Chosen" if is_chosen else "Choose", key=f"train_set_{name}", width="stretch",
-        icon=":material/check:" if is_chosen else None, disabled=is_chosen,
-        on_click=_choose_set, args=(name,),
-    )  # fmt: skip
 
 
 @lru_cache(maxsize=16)
 def _preview(name: str) -> NDArray[np.uint8] | None:
-    return preview(name, 7)
+    return preview(name, 9)
 
 
 def _choose_set(name: str) -> None:
@@ -271,20 +277,19 @@ def _relative(path: Path) -> str:
 
 
 # ---- looking -----------------------------------------------------------------------------------
-def _options() -> tuple[int | None, int | None]:
-    """Size and channels as wished, None where the pictures decide."""
+def _options() -> None:
+    """Size and channels as wished; the pictures decide unless the visitor does."""
     with st.expander("Size and colour", icon=":material/aspect_ratio:"):
         left, right = st.columns(2)
-        size = left.selectbox(
+        left.selectbox(
             "Size", [None, *SIZES], key="train_size", persist_state="session",
             format_func=lambda n: "As the pictures suggest" if n is None else f"{n}×{n}",
             help="Smaller trains faster; 64×64 shows faces and things well.",
         )  # fmt: skip
-        colour = right.selectbox(
+        right.selectbox(
             "Colour", list(_COLOURS), key="train_colour", persist_state="session",
             help="Grey trains a little faster and shows shapes rather than colours.",
         )  # fmt: skip
-    return size, _COLOURS[colour or next(iter(_COLOURS))]
 
 
 def _inspected(source: str, size: int | None, channels: int | None) -> Inspection | None:
@@ -303,7 +308,7 @@ def _inspected(source: str, size: int | None, channels: int | None) -> Inspectio
         while len(kept) > _N_FOUND:
             del kept[next(iter(kept))]
     found, sheet = kept[key]
-    train_found.show_found(found, sheet)
+    train_found.show_found(found, sheet, options=_options)
     return found
 
 

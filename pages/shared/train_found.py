@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from io import BytesIO
 from itertools import groupby
@@ -26,22 +26,21 @@ _THUMB: Final = 96
 _SMALL_SIDE: Final = 40
 
 _STYLE: Final = """<style>
-.lxd-rows {display:grid; grid-template-columns:minmax(5rem,max-content) 1fr; gap:.3rem .8rem;
-  align-items:center}
-.lxd-name {max-width:11rem; overflow-wrap:anywhere; font-size:.9rem; line-height:1.2}
-.lxd-name small {display:block; opacity:.75; font-variant-numeric:tabular-nums}
-.lxd-name i {display:block; height:.3rem; margin-top:.15rem; border-radius:.15rem;
+.lxd-classes {display:grid; gap:.6rem 1.4rem;
+  grid-template-columns:repeat(auto-fit,minmax(min(100%,17rem),1fr))}
+.lxd-name {display:flex; gap:.5rem; align-items:baseline; font-size:.9rem; margin-bottom:.15rem}
+.lxd-name span {overflow-wrap:anywhere}
+.lxd-name small {opacity:.75; font-variant-numeric:tabular-nums; white-space:nowrap}
+.lxd-bar {display:block; height:.25rem; margin-bottom:.3rem; border-radius:.15rem;
   background:#4c6ef5}
 .lxd-row {display:flex; flex-wrap:wrap; gap:3px}
-.lxd-row img {display:block; height:48px; width:auto; border-radius:3px; background:#8882}
-.lxd-few .lxd-row img {height:64px}
+.lxd-row img {display:block; height:44px; width:auto; border-radius:3px; background:#8882}
+.lxd-all .lxd-row img {height:56px}
 .lxd-sharp img {image-rendering:pixelated}
-.lxd-card img {height:34px}
-.lxd-plan {margin:0; padding-left:1.1rem; line-height:1.5; font-size:.92rem}
+.lxd-card .lxd-row img {height:34px}
+.lxd-card .lxd-row {flex-wrap:nowrap; overflow:hidden}
+.lxd-plan {margin:0; padding-left:1.1rem; line-height:1.45; font-size:.92rem}
 .lxd-sizes {display:block; width:100%; max-width:15rem}
-@media (max-width:640px) {.lxd-rows {grid-template-columns:1fr}
-  .lxd-name {max-width:none} .lxd-name small {display:inline; margin-left:.4rem}
-  .lxd-name i {max-width:60%}}
 </style>"""
 
 
@@ -51,10 +50,10 @@ def drawn(found: Inspection) -> str:
         return ""
     sharp = " lxd-sharp" if found.sheet.shape[-1] <= _SMALL_SIDE else ""
     if 1 < len(found.classes) <= MAX_ROWS:
-        inner = f'<div class="lxd-rows">{"".join(_class_rows(found))}</div>'
+        inner = f'<div class="lxd-classes">{"".join(_class_cells(found))}</div>'
     else:
         names = found.sheet_classes or [""] * len(found.sheet)
-        inner = f'<div class="lxd-few">{_row(found.sheet, names)}</div>'
+        inner = f'<div class="lxd-all">{_row(found.sheet, names)}</div>'
     return f'{_STYLE}<div class="lxd-sheet{sharp}" data-testid="contact-sheet">{inner}</div>'
 
 
@@ -64,11 +63,16 @@ def small_row(images: NDArray[np.uint8]) -> str:
     return f'{_STYLE}<div class="lxd-card{sharp}">{_row(images, [""] * len(images))}</div>'
 
 
-def show_found(found: Inspection, sheet: str) -> None:
-    """Headline, warnings, examples, and what will happen; the details folded away."""
+def show_found(found: Inspection, sheet: str, *, options: Callable[[], None]) -> None:
+    """Headline, warnings, examples, and what will happen; the details folded away.
+
+    `options` draws what the visitor may change about the latter.
+    """
     st.subheader(found.headline, anchor=False)
-    for sentence in found.warnings:
-        st.warning(show.plain(sentence), icon=":material/warning:")
+    if found.warnings:
+        said = [show.plain(sentence) for sentence in found.warnings]
+        text = said[0] if len(said) == 1 else "\n".join(f"- {sentence}" for sentence in said)
+        st.warning(text, icon=":material/warning:")
     left, right = st.columns([3, 2], gap="large")
     with left:
         if sheet:
@@ -76,11 +80,12 @@ def show_found(found: Inspection, sheet: str) -> None:
             st.html(sheet)
         if len(found.classes) > MAX_ROWS:
             st.caption(_many_classes(found.classes))
+        if len(found.sizes) > 1:
+            _show_sizes(found)
     with right:
         st.caption("What will happen to them")
         st.html(f'{_STYLE}<ul class="lxd-plan">{"".join(map(_item, found.plan))}</ul>')
-        if len(found.sizes) > 1:
-            _show_sizes(found)
+        options()
     _show_skipped(found)
     _show_copies(found)
 
@@ -89,14 +94,16 @@ def _item(sentence: str) -> str:
     return f"<li>{escape(sentence)}</li>"
 
 
-def _class_rows(found: Inspection) -> list[str]:
+def _class_cells(found: Inspection) -> list[str]:
+    """Name, number as a bar, and examples of each class."""
     most = max(found.classes.values())
     pairs = zip(found.sheet_classes, found.sheet, strict=True)
     shown = {name: [image for _, image in group] for name, group in groupby(pairs, lambda p: p[0])}
     return [
-        f'<div class="lxd-name">{escape(name)}<small>{count(n)}</small>'
-        f'<i style="width:{max(2, 100 * n / most):.0f}%"></i></div>'
+        f'<div><div class="lxd-name"><span>{escape(name)}</span><small>{n:,}</small></div>'
+        f'<i class="lxd-bar" style="width:{max(2, 100 * n / most):.0f}%"></i>'
         + _row(shown.get(name, []), [name] * len(shown.get(name, [])))
+        + "</div>"
         for name, n in found.classes.items()
     ]
 

@@ -285,6 +285,7 @@ def _slow(facts: Facts) -> str:
     if n_times <= MUCH_SLOWER:
         return ""
     return (
-        f"Pictures of {times(_target(facts))} take about {n_times:.1f} times as long to train on "
-        f"as {QUICK_SIDE}×{QUICK_SIDE}; choose a smaller size when time is short."
+        f"Pictures of {times(_target(facts))} have {n_times:.1f} times the pixels of "
+        f"{QUICK_SIDE}×{QUICK_SIDE} ones and train that much more slowly; choose a smaller size "
+        "when time is short."
     )

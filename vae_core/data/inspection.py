@@ -189,7 +189,9 @@ def _inspection(
     skipped: tuple[Skipped, ...] = (),
 ) -> Inspection:
     # The first ones are spread over the classes; shown side by side by class.
-    shown = sorted(examples[:N_SHEET], key=lambda pair: pair[1])
+    shown = list(examples[:N_SHEET])
+    if facts.classes:
+        shown.sort(key=lambda pair: pair[1])
     images = [pixels for pixels, _ in shown]
     return Inspection(
         source, facts.n_images, facts.sizes, modes, facts.classes, facts.spec,
