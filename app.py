@@ -11,8 +11,8 @@ with st.sidebar:
     st.markdown("### Latent Explorer")
 
 # torch comes with these: the frame is on screen meanwhile.
-from pages.shared import cache, models, state
+from pages.shared import memory, models, state
 
 state.model_picker(models.listed_checkpoints())
 page.run()
-cache.settle_memory()
+memory.settle()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,7 +42,6 @@ from vae_core.latent.trust_words import explain
 
 # Real codes the trust limits come from: more make rarer false alarms and a later first map.
 TRUST_HELD_OUT, CYCLE_HELD_OUT = 1_000, 500
-_frozen = False
 
 
 @st.cache_resource(show_spinner=False)
@@ -306,19 +304,6 @@ def compression_curve(
     """Size and quality by bit depth over the originals of these rows; none without them."""
     images = originals_of(checkpoint, rows)
     return [] if images is None else rate_curve(codec(checkpoint), images, bits=bits)
-
-
-def settle_memory() -> None:
-    """Once: take all that is loaded out of the garbage collector's sight.
-
-    Streamlit collects garbage after every run; walking over torch's objects each time
-    costs more than the run itself.
-    """
-    global _frozen
-    if not _frozen:
-        _frozen = True
-        gc.collect()
-        gc.freeze()
 
 
 def sample_rows(checkpoint: Checkpoint, *, n: int, seed: int) -> Sequence[int]:

@@ -31,6 +31,7 @@ from vae_core.cli.compressing import (
 )
 from vae_core.cli.estimating import run_estimate
 from vae_core.cli.exporting import add_augment_flags, add_walk_flags, run_augment, run_walk
+from vae_core.cli.inspecting import add_inspect_flags, run_inspect
 from vae_core.cli.labelling import add_label_flags, run_label
 from vae_core.cli.mapping import add_map_flags, run_map
 from vae_core.cli.reporting import add_evaluate_flags, run_evaluate
@@ -188,6 +189,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
+    "inspect": (run_inspect, "look at a set of images: what it holds and what becomes of it"),
     "train": (run_train, "train a model on a named set or on any folder of images"),
     "estimate": (run_estimate, "tell how long a training run would take, and how much memory"),
     "evaluate": (run_evaluate, "measure a checkpoint on held-out images"),
@@ -252,6 +254,7 @@ def build_parser() -> argparse.ArgumentParser:
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
     for name in ("train", "estimate"):
         add_train_flags(made[name])
+    add_inspect_flags(made["inspect"])
     add_evaluate_flags(made["evaluate"])
     add_map_flags(made["map"])
     add_walk_flags(made["walk"])
