@@ -25,8 +25,9 @@ else:
     with left:
         chosen = train_data.choose_data()
     with right:
-        settings = train_start.first_words() if chosen is None else choose_settings(chosen)
-        if chosen is not None and settings is not None:
+        if chosen is None:
+            train_start.first_words()
+        elif (settings := choose_settings(chosen)) is not None:
             train_start.start(chosen, settings)
             train_sweep.plan(chosen, settings)
     train_sweep.results(runs)

@@ -92,7 +92,7 @@ def _choice(
 
     chosen = st.segmented_control(
         question, list(choices), default=default, required=True, format_func=words, key=key,
-        persist_state="session",
+        persist_state="session", wrap=True,
     )  # fmt: skip
     st.caption(choices[str(chosen)].sentence)
     return str(chosen)

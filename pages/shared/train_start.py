@@ -19,8 +19,8 @@ _RUN, _PROBLEM = "train_run", "train_problem"
 def first_words() -> None:
     """What will happen, while there are no pictures yet."""
     st.markdown(
-        "1. **Give pictures.** A few hundred of one kind are enough: faces, stamps, cells, drawings.\n"
-        "2. **Press Start.** The defaults suit most pictures; a minute of training makes a first map.\n"
+        "1. **Give pictures.** A few hundred of one kind are enough: faces, stamps, cells.\n"
+        "2. **Press Start.** The defaults suit most pictures; a minute makes a first map.\n"
         "3. **Watch it learn,** then explore the map. It trains on although you close this page."
     )
 
