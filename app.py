@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from pages.shared import frame
+from pages.shared import frame, sign_in
 
 st.set_page_config(page_title="Latent Explorer", page_icon="🧭", layout="wide")
 page = frame.navigation()
 frame.tighten()
+sign_in.require()
 with st.sidebar:
     st.markdown("### Latent Explorer")
 

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from pages.shared import atlas, payload, show, walk_payload
 from pages.shared.map_job import MapJobs
+from pages.shared.model_strip import draw_strip
 from pages.shared.models import listed_checkpoints
 from vae_core.apply.anchors import Anchors, decode_anchors
 from vae_core.apply.beside import PcaCoder, fit_pca_coder, rate_curve
@@ -61,14 +62,14 @@ def open_checkpoint(name: str | None) -> Checkpoint | None:
         )
         return None
     try:
-        return _load(str(paths[name]), (paths[name] / CARD).stat().st_mtime_ns)
+        return _load(str(paths[name]), card_time=(paths[name] / CARD).stat().st_mtime_ns)
     except ExplorerError as error:
         st.error(str(error))
         return None
 
 
 @st.cache_resource(max_entries=6, show_spinner="Loading the model…")
-def _load(path: str, _card_time: int) -> Checkpoint:
+def _load(path: str, card_time: int) -> Checkpoint:  # noqa: ARG001  (another card, another model)
     checkpoint = load_checkpoint(path)
     # Codes and maps are read here, so that a damaged file is told before anything is drawn.
     _ = checkpoint.maps
@@ -124,6 +125,12 @@ def examination(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examinatio
 def understanding(checkpoint: Checkpoint, pixels: NDArray[np.uint8], *, n: int) -> Understanding:
     """`vae_core.apply.understand.understand`, remembered."""
     return understand(checkpoint, pixels, n=n)
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def model_strip(path: str, files: str, *, n: int) -> str:  # noqa: ARG001  (other files, other pictures)
+    """`draw_strip`, remembered for these files."""
+    return draw_strip(path, n=n)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=_BY_CHECKPOINT)

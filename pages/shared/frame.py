@@ -12,6 +12,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from pages.shared import sign_in
+
 _FOLDER = Path(__file__).resolve().parents[1]
 _HERE = "frame_is_here"
 _PAGES = (
@@ -21,6 +23,7 @@ _PAGES = (
     ("reconstruct", "Reconstruct", ":material/compare:"),
     ("label", "Label", ":material/label:"),
     ("train", "Train", ":material/model_training:"),
+    ("models", "Models", ":material/inventory_2:"),
 )
 
 
@@ -37,14 +40,15 @@ def navigation() -> Page:
         for name, title, icon in _PAGES
     ]
     st.session_state[_HERE] = True
-    return st.navigation(pages, position="top")
+    return st.navigation(pages, position="top" if sign_in.is_signed_in() else "hidden")
 
 
 def require() -> None:
-    """Start over through `app.py` when this page was run without it."""
+    """Start over through `app.py` when this page was run without it; see who may be here."""
     if _HERE not in st.session_state:
         navigation()
         st.rerun()
+    sign_in.require()
 
 
 _STYLE = """<style>

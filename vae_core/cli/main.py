@@ -33,6 +33,7 @@ from vae_core.cli.estimating import run_estimate
 from vae_core.cli.exporting import add_augment_flags, add_walk_flags, run_augment, run_walk
 from vae_core.cli.inspecting import add_inspect_flags, run_inspect
 from vae_core.cli.labelling import add_label_flags, run_label
+from vae_core.cli.library import add_export_flags, add_import_flags, run_export, run_import
 from vae_core.cli.mapping import add_map_flags, run_map
 from vae_core.cli.reporting import add_evaluate_flags, run_evaluate
 from vae_core.cli.training import add_train_flags, run_train
@@ -206,6 +207,8 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "denoise": (run_denoise, "take the noise out of a picture"),
     "calibrate": (run_calibrate, "learn from held-out images what is usual, for verdicts"),
     "list": (_list, "list the checkpoints in a folder"),
+    "export-model": (run_export, "write a checkpoint's files as one zip"),
+    "import-model": (run_import, "check such a zip and unpack it as a new model"),
     "verify": (_verify, "check a checkpoint's files against their hashes"),
 }
 
@@ -257,6 +260,8 @@ def build_parser() -> argparse.ArgumentParser:
         add_train_flags(made[name])
     add_evaluate_flags(made["evaluate"])
     add_map_flags(made["map"])
+    add_export_flags(made["export-model"])
+    add_import_flags(made["import-model"])
     add_walk_flags(made["walk"])
     add_augment_flags(made["augment"])
     for name, add_flags in APPLYING.items():
