@@ -20,6 +20,7 @@ _PAGES = (
     ("walk", "Walk", ":material/tune:"),
     ("reconstruct", "Reconstruct", ":material/compare:"),
     ("label", "Label", ":material/label:"),
+    ("compare", "Compare", ":material/balance:"),
 )
 
 
