@@ -37,7 +37,8 @@ class Basis:
     @property
     def descriptions(self) -> dict[str, Floats]:
         """The codes, and the pixels themselves."""
-        pixels = self.images.reshape(len(self.images), -1) / np.float32(255)
+        values = self.images.reshape(len(self.images), -1)
+        pixels: Floats = (values / np.float32(255)).astype(np.float32)
         return {**self.codes, PIXELS: pixels}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -87,8 +88,8 @@ def choose() -> Comparison | None:
     checkpoints = [item for item in opened if item is not None]
     if len(checkpoints) < MIN_MODELS:
         return None
-    titles = _titles(checkpoints)
-    coders = tuple(ModelCoder(c, title) for c, title in zip(checkpoints, titles, strict=True))
+    titles = _titles(good)
+    coders = tuple(ModelCoder(c, titles[c.name]) for c in checkpoints)
     common = cache.kept(lambda: common_images(checkpoints), "common", *checkpoints)
     return _with_images(coders, common)
 
@@ -102,7 +103,8 @@ def _choose_models(good: Mapping[str, Listed]) -> list[str]:
         "Models",
         list(good),
         default=_at_first(list(good), asked),
-        format_func=lambda name: str((good[name].card or {}).get("title") or name),
+        # The browser tells options apart by what they are called.
+        format_func=_titles(good).__getitem__,
         max_selections=MAX_MODELS,
         key="compare_models",
         persist_state="session",
@@ -122,13 +124,11 @@ def _at_first(names: Sequence[str], asked: Sequence[str]) -> list[str]:
     return list(names[:MIN_MODELS])
 
 
-def _titles(checkpoints: Sequence[Checkpoint]) -> list[str]:
-    """Titles, with the folder's name where two models have the same one."""
-    titles = [str(c.card.get("title") or c.name) for c in checkpoints]
-    return [
-        f"{title} ({c.name})" if titles.count(title) > 1 else title
-        for title, c in zip(titles, checkpoints, strict=True)
-    ]
+def _titles(good: Mapping[str, Listed]) -> dict[str, str]:
+    """Titles by folder name, with that name where several models have the same one."""
+    titles = {name: str((item.card or {}).get("title") or name) for name, item in good.items()}
+    n_called = Counter(titles.values())
+    return {n: f"{title} ({n})" if n_called[title] > 1 else title for n, title in titles.items()}
 
 
 # ---- images -------------------------------------------------------------------------------------

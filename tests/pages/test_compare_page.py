@@ -44,14 +44,15 @@ def page(open_app: OpenApp, twins: Path) -> AppTest:
 def test_models_of_a_link_are_rebuilt_beside_pca(page: AppTest) -> None:
     assert not page.exception
     assert page.multiselect(key="compare_models").value == ["digits-2d", "digits-copy"]
-    assert page.query_params["models"] == ["digits-2d,digits-copy"]
+    assert page.query_params["models"] == "digits-2d,digits-copy"
     assert "(digits-copy)" in html(page)
     assert "PCA, 2 dimensions" in html(page)
     assert "that no compared model of these data was trained on" in words(page)
 
 
 def test_equal_models_agree_entirely(page: AppTest) -> None:
-    assert "**100%** are also among" in words(to(page, "Neighbours"))
+    to(page, "Neighbours")
+    assert "**100%** are also among" in words(page)
     page.button_group(key="compare_likeness").set_value("Alignment (CKA)").run()
     assert "aligned to **1.00**" in words(page)
 
