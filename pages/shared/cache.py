@@ -313,6 +313,12 @@ def compression_curve(
     return [] if images is None else rate_curve(codec(checkpoint), images, bits=bits)
 
 
+@st.cache_resource(max_entries=200, show_spinner="Comparing…", hash_funcs=_BY_CHECKPOINT)
+def kept(_make: Callable[[], Any], *made_of: object) -> Any:  # noqa: ARG001
+    """What `_make` gives, remembered under what it was made of: a name, checkpoints, arrays."""
+    return _make()
+
+
 def sample_rows(checkpoint: Checkpoint, *, n: int, seed: int) -> Sequence[int]:
     """n random rows the model was not trained on, the same for the same seed."""
     generator, rows = np.random.default_rng(seed), checkpoint.codes.held_out

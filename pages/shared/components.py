@@ -55,8 +55,10 @@ SOURCES = (
     "paint.js",
     "draw.js",
     "training.js",
+    "linked.js",
+    "same.js",
 )
-STYLES = ("style.css", "walk.css", "paint.css", "training.css")
+STYLES = ("style.css", "walk.css", "paint.css", "training.css", "compare.css")
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,22 @@ def latent_paint(*, data: Mapping[str, Any], key: str) -> NDArray[np.bool_] | No
     return mask.reshape(height, width)
 
 
+def linked_maps(*, data: Mapping[str, Any], key: str) -> NDArray[np.int64] | None:
+    """Show maps of the same images; the rows chosen on any of them, None for none.
+
+    The format of `data` is described in web/README.md. A choice is kept for its `version`.
+    """
+    told = _mount("linked", dict(data), key=key, events=("chosen",)).get("chosen")
+    if not told or told.get("version") != data["version"]:
+        return None
+    return _rows_of(told, n=data["n"])
+
+
+def latent_same(*, data: Mapping[str, Any], key: str) -> None:
+    """Show sliders that move one code in several decoders; `data` as in web/README.md."""
+    _mount("same", dict(data), key=key, events=())
+
+
 @dataclass(frozen=True)
 class Drawing:
     """What was drawn, as the network sees it: uint8 `[1,H,W]`; whether it was centred."""
@@ -229,7 +247,8 @@ def joined_sources(*more: str) -> str:
         "document.head.append(style);\n"
         "export const VIEWS ="
         " { map: mountMap, walk: mountWalk, path: mountPath, grid: mountGrid,"
-        " paint: mountPaint, draw: mountDraw, paste: mountPaste, training: mountTraining };\n"
+        " paint: mountPaint, draw: mountDraw, paste: mountPaste, training: mountTraining,"
+        " linked: mountLinked, same: mountSame };\n"
         "export { Decoder };\n"
     )
     return "\n".join(parts)

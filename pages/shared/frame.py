@@ -22,6 +22,7 @@ _PAGES = (
     ("walk", "Walk", ":material/tune:"),
     ("reconstruct", "Reconstruct", ":material/compare:"),
     ("label", "Label", ":material/label:"),
+    ("compare", "Compare", ":material/balance:"),
     ("train", "Train", ":material/model_training:"),
     ("models", "Models", ":material/inventory_2:"),
 )

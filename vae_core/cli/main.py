@@ -17,6 +17,7 @@ from vae_core.apply.results import Result
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
 from vae_core.cli.calibrating import run_calibrate, write_results
 from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
+from vae_core.cli.comparing import add_compare_flags, run_compare
 from vae_core.cli.completing import (
     add_complete_flags,
     add_denoise_flags,
@@ -206,6 +207,7 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "complete": (run_complete, "fill in the hidden part of a picture in several ways"),
     "denoise": (run_denoise, "take the noise out of a picture"),
     "calibrate": (run_calibrate, "learn from held-out images what is usual, for verdicts"),
+    "compare": (run_compare, "set two to four models side by side on the same images"),
     "list": (_list, "list the checkpoints in a folder"),
     "export-model": (run_export, "write a checkpoint's files as one zip"),
     "import-model": (run_import, "check such a zip and unpack it as a new model"),
@@ -251,7 +253,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name in (*on_checkpoint, *APPLYING):
         made[name].add_argument("checkpoint", type=Path, help="checkpoint folder")
         made[name].add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    for name in ("train", "estimate", "evaluate", "encode", "map", "calibrate"):
+    for name in ("train", "estimate", "evaluate", "encode", "map", "calibrate", "compare"):
         _add_data_flags(made[name])
     for name in ("train", "encode", "map", "reconstruct", "sample", "walk", "augment", *APPLYING):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
@@ -264,9 +266,19 @@ def build_parser() -> argparse.ArgumentParser:
     add_import_flags(made["import-model"])
     add_walk_flags(made["walk"])
     add_augment_flags(made["augment"])
+    add_compare_flags(made["compare"])
     for name, add_flags in APPLYING.items():
         add_flags(made[name])
-    for name in ("evaluate", "map", "sample", "augment", "calibrate", "complete", "denoise"):
+    for name in (
+        "evaluate",
+        "map",
+        "sample",
+        "augment",
+        "calibrate",
+        "compare",
+        "complete",
+        "denoise",
+    ):
         made[name].add_argument("--seed", type=int, default=0)
     made["reconstruct"].add_argument(
         "--csv", type=Path, help="also a table with a verdict on each image, most unusual first"
