@@ -22,7 +22,7 @@ class TrainConfig:
     objective_options: Mapping[str, Any] = field(default_factory=dict)
     n_latent: int = _help(32, "latent dimensions")
     preset: str = _help(
-        "auto", "network: auto, compact, fast, light, shapes, mlp, conv-s, conv-m, burgess"
+        "auto", "network: auto, compact, fast, light, shapes, mlp, mlp-s, conv-s, conv-m, burgess"
     )
     likelihood: str = _help("auto", "auto, bernoulli, bernoulli-continuous, gaussian or logistic")
     posterior: str = _help("diagonal", "covariance of q(z|x): diagonal or full (ae and wae: point)")
