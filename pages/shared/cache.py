@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pages.shared import atlas, payload, show, walk_payload
+from pages.shared import atlas, learn_payload, payload, show, walk_payload
 from pages.shared.map_job import MapJobs
 from pages.shared.models import listed_checkpoints
 from vae_core.apply.anchors import Anchors, decode_anchors
@@ -306,6 +307,12 @@ def compression_curve(
     """Size and quality by bit depth over the originals of these rows; none without them."""
     images = originals_of(checkpoint, rows)
     return [] if images is None else rate_curve(codec(checkpoint), images, bits=bits)
+
+
+@st.cache_resource(max_entries=1, show_spinner="Loading the small models of this page…")
+def lesson(folder: Path) -> learn_payload.Lesson:
+    """`pages.shared.learn_payload.read_lesson`, remembered; what it raises is not."""
+    return learn_payload.read_lesson(folder)
 
 
 def settle_memory() -> None:

@@ -54,8 +54,15 @@ SOURCES = (
     "grid.js",
     "paint.js",
     "draw.js",
+    "learn_kit.js",
+    "learn_flow.js",
+    "learn_noise.js",
+    "learn_beta.js",
+    "learn_plain.js",
+    "learn_loss.js",
+    "learn.js",
 )
-STYLES = ("style.css", "walk.css", "paint.css")
+STYLES = ("style.css", "walk.css", "paint.css", "learn.css")
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,11 @@ def latent_walk(*, data: Mapping[str, Any], key: str) -> WalkState:
 def latent_path(*, data: Mapping[str, Any], key: str) -> None:
     """Show the player of a path; the format of `data` is described in web/README.md."""
     _mount("path", dict(data), key=key, events=())
+
+
+def latent_lesson(*, data: Mapping[str, Any], key: str) -> None:
+    """Show a chapter of the Learn page; the format of `data` is described in web/README.md."""
+    _mount("learn", dict(data), key=key, events=())
 
 
 def latent_grid(*, data: Mapping[str, Any], key: str, on_pick: Callable[[int], None]) -> None:
@@ -223,7 +235,7 @@ def joined_sources(*more: str) -> str:
         "document.head.append(style);\n"
         "export const VIEWS ="
         " { map: mountMap, walk: mountWalk, path: mountPath, grid: mountGrid,"
-        " paint: mountPaint, draw: mountDraw, paste: mountPaste };\n"
+        " paint: mountPaint, draw: mountDraw, paste: mountPaste, learn: mountLearn };\n"
         "export { Decoder };\n"
     )
     return "\n".join(parts)
