@@ -54,6 +54,10 @@ SOURCES = (
     "grid.js",
     "paint.js",
     "draw.js",
+)
+STYLES = ("style.css", "walk.css", "paint.css")
+# Only the Learn page loads these: no other page and no shared view should carry them.
+LEARN = (
     "learn_kit.js",
     "learn_flow.js",
     "learn_noise.js",
@@ -61,8 +65,8 @@ SOURCES = (
     "learn_plain.js",
     "learn_loss.js",
     "learn.js",
+    "learn.css",
 )
-STYLES = ("style.css", "walk.css", "paint.css", "learn.css")
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def latent_path(*, data: Mapping[str, Any], key: str) -> None:
 
 def latent_lesson(*, data: Mapping[str, Any], key: str) -> None:
     """Show a chapter of the Learn page; the format of `data` is described in web/README.md."""
-    _mount("learn", dict(data), key=key, events=())
+    _renderer("learn")(key=key, data={**data, "view": "learn", "bundle": bundle_url(*LEARN)})
 
 
 def latent_grid(*, data: Mapping[str, Any], key: str, on_pick: Callable[[int], None]) -> None:
@@ -217,10 +221,10 @@ def _sent_bytes(text: object, *, most: int) -> bytes | None:
         return None
 
 
-@lru_cache(maxsize=1)
-def _bundle() -> tuple[str, bytes]:
+@lru_cache(maxsize=2)
+def _bundle(*more: str) -> tuple[str, bytes]:
     """Name and content of the joined scripts and styles."""
-    script = joined_sources().encode()
+    script = joined_sources(*more).encode()
     return f"lx-{hashlib.sha256(script).hexdigest()[:16]}.js", script
 
 
@@ -235,15 +239,17 @@ def joined_sources(*more: str) -> str:
         "document.head.append(style);\n"
         "export const VIEWS ="
         " { map: mountMap, walk: mountWalk, path: mountPath, grid: mountGrid,"
-        " paint: mountPaint, draw: mountDraw, paste: mountPaste, learn: mountLearn };\n"
+        " paint: mountPaint, draw: mountDraw, paste: mountPaste };\n"
         "export { Decoder };\n"
     )
+    if "learn.js" in more:
+        parts.append("VIEWS.learn = mountLearn;\n")
     return "\n".join(parts)
 
 
-def bundle_url() -> str:
+def bundle_url(*more: str) -> str:
     """URL path of the joined scripts and styles; writes the file again if it was cleaned away."""
-    return publish(*_bundle())
+    return publish(*_bundle(*more))
 
 
 def _without_modules(source: str) -> str:

@@ -27,8 +27,7 @@ class Chapter:
 OPENING: Final = """
 Six short chapters, each with something to drag. The pictures are the 1,797 handwritten digits of
 8 × 8 pixels that come with scikit-learn, shown enlarged; the models are small enough to answer in
-your browser while you drag. Nothing here is drawn in advance: every picture is decoded and every
-number computed at the moment you see it.
+your browser while you drag: whatever a model shows is decoded at the moment you see it.
 """
 
 FLOW: Final = Chapter(

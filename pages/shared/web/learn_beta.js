@@ -24,7 +24,6 @@ export class LearnBeta extends LearnChapter {
     this.plane = this.chart(LearnChart, { label: "Distortion against rate, one dot per β", testid: "beta-curve", view: [0, 9, 12.5, 29], margin: [14, 14, 34, 34], paint: (chart) => this.paintCurve(chart) });
     this.words = el("p", { class: "lxl-verdict" });
     this.figures = el("p", { class: "lx-detail lx-number", "data-testid": "beta-figures" });
-    this.move();
     return [
       el("div", { class: "lxl-controls lxl-sticky" }, this.slider.root, this.words),
       el("div", { class: "lxl-beta-grid" },

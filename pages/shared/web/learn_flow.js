@@ -18,7 +18,6 @@ export class LearnFlow extends LearnChapter {
     this.map.show(this.model.xy, this.model.kinds, [-1, 1, -1, 1].map((v) => v * this.model.reach));
     this.draws = Array.from({ length: FLOW_DRAWS }, (_, i) => learnPicture(`Draw ${i + 1}`));
     this.costs = el("div", { class: "lxl-costs" });
-    this.move();
     return [
       this.picker.root,
       el("div", { class: "lxl-flow-grid" },
@@ -76,11 +75,10 @@ export class LearnFlow extends LearnChapter {
     this.draw();
   }
 
-  tell({ chart, formula, said }, d) {
+  tell({ formula, said }, d) {
     const mean = this.mean[d], std = this.std[d], e = this.epsilon[d];
     said.textContent = `mean μ = ${signed(mean)}, width σ = ${std.toFixed(2)}`;
     formula.replaceChildren(learnSub("z", d + 1), " = ", learnSub("μ", d + 1), " + ", learnSub("σ", d + 1), " · ", learnSub("ε", d + 1), ` = ${signed(mean)} + ${std.toFixed(2)} · ${e < 0 ? `(${signed(e)})` : signed(e)} = `, el("strong", { text: signed(this.z[d]) }));
-    chart.draw();
   }
 
   paintDraws() {

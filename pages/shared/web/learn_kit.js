@@ -140,6 +140,7 @@ export class LearnChart {
   }
 
   paintNow() {
+    this.draw.cancel();
     const { canvas } = this, ratio = window.devicePixelRatio || 1;
     this.width = canvas.clientWidth;
     this.height = canvas.clientHeight;
@@ -148,13 +149,13 @@ export class LearnChart {
     if (canvas.width !== w || canvas.height !== h) { canvas.width = w; canvas.height = h; }
     this.ratio = ratio;
     this.theme = theme(canvas);
+    this.page = getComputedStyle(canvas).getPropertyValue("--lx-page") || "#fff";
     this.soft = fade(this.theme.text, 0.6);
     this.line = fade(this.theme.text, 0.16);
     this.pen = canvas.getContext("2d");
     this.pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.pen.clearRect(0, 0, this.width, this.height);
     this.paintOn(this);
-    canvas.dataset.painted = String(Number(canvas.dataset.painted ?? 0) + 1);
   }
 
   /** A path through points [[x, y], …] in values. */
@@ -183,7 +184,7 @@ export class LearnChart {
     pen.fillStyle = colour;
     pen.fill();
     pen.lineWidth = 2;
-    pen.strokeStyle = getComputedStyle(this.canvas).getPropertyValue("--lx-page") || "#fff";
+    pen.strokeStyle = this.page;
     pen.stroke();
   }
 
@@ -265,7 +266,7 @@ export class LearnMap extends LearnChart {
     pen.textAlign = "center";
     pen.textBaseline = "middle";
     pen.lineWidth = 3.5;
-    pen.strokeStyle = getComputedStyle(this.canvas).getPropertyValue("--lx-page") || "#fff";
+    pen.strokeStyle = this.page;
     pen.lineJoin = "round";
     sums.forEach(([x, y, n], digit) => {
       if (!n) return;
@@ -307,8 +308,9 @@ export class LearnChapter {
 
   async open() {
     this.models = await Promise.all((this.data.models ?? []).map(learnModel));
+    for (const chart of this.charts.splice(0)) chart.destroy();
     this.root.replaceChildren(...this.build());
-    this.draw();
+    this.show();
     this.root.dataset.ready = "true";
   }
 
@@ -319,8 +321,9 @@ export class LearnChapter {
     return chart;
   }
 
+  /** In the frame it is called in: a picture and the numbers beside it move together. */
   draw() {
-    for (const chart of this.charts) chart.draw();
+    for (const chart of this.charts) chart.paintNow();
   }
 
   destroy() {

@@ -25,7 +25,8 @@ export class LearnReductions extends LearnChapter {
     const put = (name, values) => (i) => { this.state[name] = values[i]; this.move(); };
     this.formula = el("p", { class: "lxl-formula lx-number" });
     this.verdict = el("p", { class: "lxl-verdict", "data-testid": "loss-beta" });
-    this.shares = el("div", { class: "lxl-stack lxl-stack-tall", role: "img" });
+    this.shares = el("div", { class: "lxl-stack lxl-stack-tall", "aria-hidden": "true" });
+    this.sharesSaid = el("p", { class: "lxl-legend" });
     this.axis = this.chart(LearnChart, { label: "The hidden β on a scale of powers of ten, with the trained models", view: [-1.3, 5.6, 0, 1], className: "lxl-low", paint: (chart) => this.paintAxis(chart) });
     this.caption = el("p", { class: "lx-detail", "data-testid": "loss-model" });
     this.pairs = digits.pixels.map((pixels, i) => {
@@ -33,7 +34,6 @@ export class LearnReductions extends LearnChapter {
       paintGrey(original, pixels, shape);
       return { rebuilt, root: el("div", { class: "lxl-pair" }, original, rebuilt) };
     });
-    this.move();
     return [
       el("div", { class: "lxl-choices" },
         lossChoice("reconstruction", ["sum over pixels", "mean over pixels"], put("meanPixels", [false, true]), "loss-pixels"),
@@ -42,7 +42,7 @@ export class LearnReductions extends LearnChapter {
         lossChoice("picture", LOSS_SIZES.map(([name]) => name), put("nPixels", LOSS_SIZES.map(([, n]) => n)), "loss-size"),
         lossChoice("code", LOSS_DIMENSIONS.map((n) => `${n} dimensions`), put("nDimensions", LOSS_DIMENSIONS), "loss-code")),
       this.formula,
-      learnPart("Each term's part in the loss, for what the β = 1 model costs per pixel and per dimension", "", this.shares),
+      learnPart("Each term's part in the loss, for what the β = 1 model costs per pixel and per dimension", "", this.shares, this.sharesSaid),
       this.verdict, this.axis.canvas, this.caption,
       el("div", { class: "lxl-pairs" }, ...this.pairs.map((pair) => pair.root)),
     ];
@@ -58,8 +58,9 @@ export class LearnReductions extends LearnChapter {
     const { meanPixels, meanDimensions, nPixels, nDimensions, sumBatch } = this.state, beta = hiddenBeta(this.state);
     const [reconstruction, kl] = this.parts(), total = reconstruction + kl;
     this.formula.textContent = `loss = ${sumBatch ? `${LOSS_BATCH} × ( ` : ""}reconstruction${meanPixels ? ` ÷ ${count(nPixels)}` : ""} + KL${meanDimensions ? ` ÷ ${nDimensions}` : ""}${sumBatch ? " )" : ""}  =  ${lossNumber(sumBatch ? LOSS_BATCH * reconstruction : reconstruction)} + ${lossNumber(sumBatch ? LOSS_BATCH * kl : kl)}`;
-    this.shares.setAttribute("aria-label", `Reconstruction ${Math.round((100 * reconstruction) / total)} %, KL ${Math.round((100 * kl) / total)} %`);
-    this.shares.replaceChildren(...[[reconstruction, LEARN_HUES.reconstruction, "reconstruction"], [kl, LEARN_HUES.kl, "KL"]].map(([value, hue, name]) => el("i", { style: `width: ${(100 * value) / total}%; background-color: ${hue}` }, el("span", { text: `${name} ${lossNumber((100 * value) / total)} %` }))));
+    const shares = [[reconstruction, LEARN_HUES.reconstruction, "reconstruction"], [kl, LEARN_HUES.kl, "KL"]].map(([value, hue, name]) => [(100 * value) / total, hue, name]);
+    this.shares.replaceChildren(...shares.map(([share, hue]) => el("i", { style: `width: ${share}%; background-color: ${hue}` })));
+    this.sharesSaid.replaceChildren(...shares.map(([share, hue, name]) => el("b", { class: "lxl-key lx-number", style: `--lxl-hue: ${hue}`, text: `${name} ${lossNumber(share)} %` })));
     this.verdict.replaceChildren("The same as ", el("b", { text: `β = ${lossNumber(beta)}` }), " in a β-VAE", sumBatch ? `: the sum over pictures multiplies both terms by ${LOSS_BATCH}, so it changes the step, not the balance.` : ".");
     const logs = this.models.map((model) => Math.log10(Math.max(model.beta, 0.05)));
     this.nearest = logs.reduce((best, at, i) => (Math.abs(at - Math.log10(beta)) < Math.abs(logs[best] - Math.log10(beta)) ? i : best), 0);
@@ -103,7 +104,6 @@ export class LearnPixel extends LearnChapter {
     this.slopes = this.chart(LearnChart, { label: "How hard each loss pulls at the raw output", testid: "pixel-slopes", view: [-6, 6, -1.1, 1.1], on: ([a]) => guess(pixelSigmoid(a)), paint: (chart) => this.paintSlopes(chart) });
     this.patches = el("div", { class: "lxl-patches" });
     this.said = el("div", { class: "lxl-figures", "data-testid": "pixel-figures" });
-    this.move();
     return [
       el("div", { class: "lxl-controls" }, this.patches, this.target.root, this.guess.root),
       el("div", { class: "lxl-two" },

@@ -46,7 +46,6 @@ export class LearnNoise extends LearnChapter {
       std: slider("std", [el("i", { text: "σ" }), " the width"], 0.2, 2, 0.05, (v) => v.toFixed(2)),
       n: slider("n", "draws per slope", 1, NOISE_MOST, 1, (v) => String(v)),
     };
-    this.move();
     return [
       el("div", { class: "lxl-controls" }, this.sliders.mean.root, this.sliders.std.root, this.sliders.n.root, learnButton("New noise", () => { this.seed++; this.reseed(); this.move(); }, "noise-again")),
       el("div", { class: "lxl-two" },
