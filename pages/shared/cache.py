@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pages.shared import atlas, payload, show, walk_payload
+from pages.shared import atlas, learn_payload, payload, show, walk_payload
 from pages.shared.map_job import MapJobs
 from pages.shared.model_strip import draw_strip
 from pages.shared.models import listed_checkpoints
@@ -317,6 +318,12 @@ def compression_curve(
 def kept(_make: Callable[[], Any], *made_of: object) -> Any:  # noqa: ARG001
     """What `_make` gives, remembered under what it was made of: a name, checkpoints, arrays."""
     return _make()
+
+
+@st.cache_resource(max_entries=1, show_spinner="Loading the small models of this page…")
+def lesson(folder: Path) -> learn_payload.Lesson:
+    """`pages.shared.learn_payload.read_lesson`, remembered; what it raises is not."""
+    return learn_payload.read_lesson(folder)
 
 
 def sample_rows(checkpoint: Checkpoint, *, n: int, seed: int) -> Sequence[int]:

@@ -59,6 +59,17 @@ SOURCES = (
     "same.js",
 )
 STYLES = ("style.css", "walk.css", "paint.css", "training.css", "compare.css")
+# Only the Learn page loads these: no other page and no shared view should carry them.
+LEARN = (
+    "learn_kit.js",
+    "learn_flow.js",
+    "learn_noise.js",
+    "learn_beta.js",
+    "learn_plain.js",
+    "learn_loss.js",
+    "learn.js",
+    "learn.css",
+)
 
 
 @dataclass(frozen=True)
@@ -129,6 +140,11 @@ def latent_walk(*, data: Mapping[str, Any], key: str) -> WalkState:
 def latent_path(*, data: Mapping[str, Any], key: str) -> None:
     """Show the player of a path; the format of `data` is described in web/README.md."""
     _mount("path", dict(data), key=key, events=())
+
+
+def latent_lesson(*, data: Mapping[str, Any], key: str) -> None:
+    """Show a chapter of the Learn page; the format of `data` is described in web/README.md."""
+    _renderer("learn")(key=key, data={**data, "view": "learn", "bundle": bundle_url(*LEARN)})
 
 
 def latent_grid(*, data: Mapping[str, Any], key: str, on_pick: Callable[[int], None]) -> None:
@@ -229,10 +245,10 @@ def training_view(*, data: Mapping[str, Any], key: str) -> None:
     _mount("training", dict(data), key=key, events=())
 
 
-@lru_cache(maxsize=1)
-def _bundle() -> tuple[str, bytes]:
+@lru_cache(maxsize=2)
+def _bundle(*more: str) -> tuple[str, bytes]:
     """Name and content of the joined scripts and styles."""
-    script = joined_sources().encode()
+    script = joined_sources(*more).encode()
     return f"lx-{hashlib.sha256(script).hexdigest()[:16]}.js", script
 
 
@@ -251,12 +267,14 @@ def joined_sources(*more: str) -> str:
         " linked: mountLinked, same: mountSame };\n"
         "export { Decoder };\n"
     )
+    if "learn.js" in more:
+        parts.append("VIEWS.learn = mountLearn;\n")
     return "\n".join(parts)
 
 
-def bundle_url() -> str:
+def bundle_url(*more: str) -> str:
     """URL path of the joined scripts and styles; writes the file again if it was cleaned away."""
-    return publish(*_bundle())
+    return publish(*_bundle(*more))
 
 
 def _without_modules(source: str) -> str:

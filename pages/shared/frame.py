@@ -18,6 +18,7 @@ _FOLDER = Path(__file__).resolve().parents[1]
 _HERE = "frame_is_here"
 _PAGES = (
     ("home", "Home", ":material/home:"),
+    ("learn", "Learn", ":material/school:"),
     ("explore", "Explore", ":material/map:"),
     ("walk", "Walk", ":material/tune:"),
     ("reconstruct", "Reconstruct", ":material/compare:"),

@@ -26,7 +26,8 @@ class TrainConfig:
     objective_options: Mapping[str, Any] = field(default_factory=dict)
     n_latent: int = _help(32, "latent dimensions")
     preset: str = _help(
-        "auto", "network: auto, compact, fast, light, shapes, mlp, conv-s, conv-m, burgess",
+        "auto",
+        "network: auto, compact, fast, light, shapes, mlp, mlp-s, conv-s, conv-m, burgess",
         choices=PRESETS,
     )  # fmt: skip
     likelihood: str = _help(
