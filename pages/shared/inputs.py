@@ -107,6 +107,7 @@ def _uploaded() -> list[Source]:
             f"Drop up to {MAX_FILES} pictures (PNG, JPEG, WebP, GIF, BMP, TIFF) or a zip of them",
             accept_multiple_files=True,
             key="uploads",
+            max_upload_size=64,
         )
     tag(selector=".st-key-upload_box", testid="upload")
     found: list[Source] = []

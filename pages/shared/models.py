@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints
+from vae_core.data.roots import SETTING, roots_from
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,6 +35,12 @@ def folder_for_runs() -> Path:
     """Where the app writes models it makes: runs/, or the last of the folders it was given."""
     runs, known = ROOT / "runs", [f for f in _folders() if not (f / CARD).is_file()]
     return runs if runs in known or not known else known[-1]
+
+
+def data_roots() -> tuple[Path, ...]:
+    """Folders below which a visitor may name data: VAE_DATA_ROOTS, else data/ and VAE_DATA_DIR."""
+    usual = [ROOT / "data", *(Path(name) for name in [os.environ.get("VAE_DATA_DIR", "")] if name)]
+    return roots_from(os.environ.get(SETTING, ""), otherwise=usual)
 
 
 def map_of_all(checkpoint: Checkpoint) -> str | None:

@@ -120,6 +120,21 @@ def test_zip_members_that_lead_outside_are_refused_and_nothing_is_written(tmp_pa
     assert sorted(p.name for p in tmp_path.rglob("*.png")) == []
 
 
+def test_a_zip_with_backslashes_keeps_its_classes_and_its_originals(tmp_path: Path) -> None:
+    files = {name.replace("/", "\\"): content for name, content in CATS_AND_DOGS.items()}
+    path = write_zip(tmp_path / "windows.zip", files)
+    found = load_folder(path)
+    assert found.label_names == ("cat", "dog")
+    assert found.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert read_images(path, np.array([2]), spec=found.spec)[0, 0, 0, 0] == 2
+
+
+def test_a_refused_member_is_not_read_by_way_of_its_namesake(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"a/b.png": png(1), "a\\b.png": bytes(60_000_000)})
+    found = load_folder(path)
+    assert len(found) == 1 and found.images[0, 0, 0, 0] == 1
+
+
 def test_zip_links_and_bombs_are_refused(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", {"ok.png": png(1), "bomb.png": bytes(60_000_000)})
     with zipfile.ZipFile(path, "a") as archive:

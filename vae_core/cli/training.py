@@ -21,6 +21,7 @@ from vae_core.latent.codes import MAX_CODES
 from vae_core.mapping import expected_seconds
 from vae_core.objectives.registry import OBJECTIVES, build_objective, objective_fields
 from vae_core.pipeline import check_folder, train_checkpoint
+from vae_core.train.arguments import flag_of
 from vae_core.train.config import TrainConfig
 from vae_core.train.interrupt import stop_between_steps
 from vae_core.train.loop import Progress
@@ -29,8 +30,6 @@ from vae_core.train.processes import Processes, current_processes, joined, main_
 from vae_core.train.runtime import choose_runtime
 from vae_core.train.state import FOLDER
 from vae_core.train.watcher import Watcher
-
-_SHORT_NAMES = {"n_latent": "--latent"}
 
 
 def add_train_flags(verb: argparse.ArgumentParser) -> None:
@@ -41,7 +40,7 @@ def add_train_flags(verb: argparse.ArgumentParser) -> None:
     for name, owners in _objective_flags().items():
         kind, _, text = next(iter(owners.values()))
         defaults = ", ".join(f"{owner} {default}" for owner, (_, default, _) in owners.items())
-        flag, help_text = "--" + name.replace("_", "-"), f"{text} (default: {defaults})"
+        flag, help_text = flag_of(name), f"{text} (default: {defaults})"
         if kind is bool:
             verb.add_argument(flag, action=argparse.BooleanOptionalAction, help=help_text)
         else:
@@ -60,7 +59,7 @@ def add_train_flags(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_config_flag(verb: argparse.ArgumentParser, name: str, default: Any, sentence: str) -> None:
-    flag = _SHORT_NAMES.get(name, "--" + name.replace("_", "-"))
+    flag = flag_of(name)
     if isinstance(default, bool):
         verb.add_argument(flag, dest=name, action="store_true", help=sentence)
         return
@@ -79,7 +78,8 @@ def _objective_flags() -> dict[str, dict[str, tuple[type, Any, str]]]:
     return found
 
 
-def _config_of(args: argparse.Namespace) -> TrainConfig:
+def config_of(args: argparse.Namespace) -> TrainConfig:
+    """The configuration of flags as `add_train_flags` makes them; `ConfigError` for bad ones."""
     options = {name: getattr(args, name) for name in _objective_flags()}
     chosen = {k: v for k, v in options.items() if v is not None}
     names = [f.name for f in fields(TrainConfig) if f.name != "objective_options"]
@@ -92,7 +92,7 @@ def _config_of(args: argparse.Namespace) -> TrainConfig:
 
 def run_train(args: argparse.Namespace) -> int:
     """Train a model and write its checkpoint; under torchrun with all its processes."""
-    config, processes = _config_of(args), current_processes()
+    config, processes = config_of(args), current_processes()
     if not args.overwrite:
         check_folder(args.out, resume=args.resume, config=config)
     keep_freed_memory()

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Final
 
+from vae_core.data.listing import leads_outside
 from vae_core.data.pixels import MAX_BYTES
 from vae_core.errors import DataError
 
@@ -54,11 +55,18 @@ def _opened(data: bytes, name: str) -> zipfile.ZipFile:
 
 def _is_visible(item: zipfile.ZipInfo) -> bool:
     parts = PurePosixPath(item.filename.replace("\\", "/")).parts
-    hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
+    # A name with '..' is not hidden: it is refused by name when its turn comes.
+    hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts)
     return bool(parts) and not item.is_dir() and not hidden
 
 
 def _read(archive: zipfile.ZipFile, item: zipfile.ZipInfo, shown: str) -> bytes:
+    # Names are never used as paths, yet the same zip is refused as a data set for it.
+    if leads_outside(item.filename):
+        raise DataError(
+            f"The member '{shown}' has the name '{item.filename}', which leads out of the archive; "
+            "pack it again with names below one folder."
+        )
     too_large = item.file_size > MAX_BYTES
     if too_large or item.file_size > MAX_RATIO * max(item.compress_size, 1_000):
         raise DataError(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -21,8 +19,9 @@ from vae_core.data.imageset import SPLITS, ImageSet
 from vae_core.data.listing import SUFFIXES, list_images
 from vae_core.data.npz import load_npz
 from vae_core.data.pixels import fit_images
-from vae_core.data.shardfiles import is_shards, shards_fingerprint
+from vae_core.data.shardfiles import shards_fingerprint
 from vae_core.data.shards import load_shards, read_shard_images
+from vae_core.data.sources import existing_path, holds_pictures, is_sharded
 from vae_core.errors import DataError
 from vae_core.types import ImageSpec
 
@@ -80,11 +79,11 @@ def load_images(
     `VAE_DATA_DIR` before they are downloaded; `progress` then counts bytes, otherwise images.
     Raises `DataError` for unknown names, missing paths and all that cannot be read.
     """
-    _check_request(n_images, size, channels)
+    check_request(n_images, size, channels)
     request = Request(data_dir, n_images, size, channels, seed, progress, cancelled)
     entry = _find_entry(source)
     # Each loader may already have obeyed n_images and size; what remains is done here for all.
-    whole = entry.load(request) if entry else _load_path(_existing_path(source), request)
+    whole = entry.load(request) if entry else _load_path(existing_path(source, CATALOGUE), request)
     part = whole.take(_draw_part(whole, n_images, seed))
     native = part.spec
     spec = ImageSpec(channels or native.channels, size or native.height, size or native.width)
@@ -133,7 +132,8 @@ def find_originals(
     return None if raw is None else lambda ids: fit_images(raw(ids), spec)
 
 
-def _check_request(n_images: int | None, size: int | None, channels: int | None) -> None:
+def check_request(n_images: int | None, size: int | None, channels: int | None) -> None:
+    """`DataError` unless the numbers asked of a source can be met."""
     if n_images is not None and n_images < 1:
         raise DataError(f"{n_images} images were asked for, expected at least 1; raise the number.")
     if size is not None and not 1 <= size <= MAX_SIZE:
@@ -146,28 +146,10 @@ def _find_entry(source: str | Path) -> Entry | None:
     return CATALOGUE.get(source.strip().lower()) if isinstance(source, str) else None
 
 
-def _existing_path(source: str | Path) -> Path:
-    path = Path(source).expanduser()
-    if path.exists() or is_shards(path):
-        return path
-    # A bare word is a misspelt name, anything with a slash or an ending a path.
-    if isinstance(source, str) and path.name == source and not path.suffix:
-        close = difflib.get_close_matches(source.lower(), CATALOGUE, n=1)
-        hint = f" (did you mean '{close[0]}'?)" if close else ""
-        raise DataError(
-            f"There is no data set '{source}'{hint}, the names are {', '.join(CATALOGUE)}; choose "
-            "one or give the path of a folder, .zip, .tar, .npz or IDX file of your own."
-        )
-    raise DataError(
-        f"The path '{path}' does not exist, expected a folder, .zip, .tar, .npz or IDX file; check "
-        "its spelling."
-    )
-
-
 def _load_path(path: Path, request: Request) -> ImageSet:
     seed = request.seed
-    sharded = _is_sharded(path)
-    if sharded or _holds_pictures(path):
+    sharded = is_sharded(path)
+    if sharded or holds_pictures(path):
         load = load_shards if sharded else load_folder
         return load(
             path,
@@ -192,19 +174,6 @@ def _load_path(path: Path, request: Request) -> ImageSet:
     )
 
 
-def _is_sharded(path: Path) -> bool:
-    # A stray .tar beside MNIST's files does not make shards of them.
-    return is_shards(path) and not (path.is_dir() and find_idx_files(path))
-
-
-def _holds_pictures(path: Path) -> bool:
-    if path.is_dir():
-        return find_idx_files(path) is None
-    suffix = path.suffix.lower()
-    # A .npz is a zip too; other archives by content, whatever their ending.
-    return suffix == ".zip" or (suffix != ".npz" and zipfile.is_zipfile(path))
-
-
 def _draw_part(whole: ImageSet, n_wanted: int | None, seed: int) -> NDArray[np.int64]:
     """Rows of a random part in their old order, with an image of each split if there is room."""
     if n_wanted is None or n_wanted >= len(whole):
@@ -220,7 +189,7 @@ def _draw_part(whole: ImageSet, n_wanted: int | None, seed: int) -> NDArray[np.i
 
 def _fingerprint(path: Path) -> str | None:
     try:
-        if _is_sharded(path):
+        if is_sharded(path):
             return shards_fingerprint(path)
         files = find_idx_files(path) if path.is_dir() else None
         if path.is_dir() and files is None:
@@ -253,9 +222,9 @@ def _path_originals(path: Path, spec: ImageSpec, fingerprint: object) -> Origina
     # Showing the wrong picture as an original is worse than showing none.
     if fingerprint is None or _fingerprint(path) != fingerprint:
         return None
-    if _is_sharded(path):
+    if is_sharded(path):
         return lambda ids: read_shard_images(path, ids, spec=spec)
-    if _holds_pictures(path):
+    if holds_pictures(path):
         return lambda ids: read_images(path, ids, spec=spec)
     raw = _look_up(partial(_load_path, path, Request()))
     return lambda ids: fit_images(raw(ids), spec)
@@ -277,9 +246,9 @@ def _load_faces(request: Request) -> ImageSet:
 
 
 def _redraw_faces(request: Request) -> Originals:
-    from vae_core.data.faces import render_faces
+    from vae_core.data.faces import remembered_faces
 
-    return lambda ids: render_faces(ids, seed=request.seed)
+    return remembered_faces(request.seed)
 
 
 def _load_sprites(request: Request) -> ImageSet:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,33 @@ BLOCK = 128
 
 class LoadingCancelledError(DataError):
     """The person asked to stop while pictures were being read."""
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """The pictures of a source before one is decoded; `read` gives a name's content or path.
+
+    `stamps` of equal files are equal: sizes in bytes, in a zip with checksums. `classes` is
+    one name for all where there are no classes; `split` uint8 `[N]` where folders name it.
+    """
+
+    names: tuple[str, ...]
+    stamps: tuple[tuple[int, ...], ...]
+    classes: tuple[str, ...]
+    split: NDArray[np.uint8] | None
+    skipped: tuple[Skipped, ...]
+    read: Read
+
+
+@contextmanager
+def open_pictures(path: Path) -> Iterator[PictureFiles]:
+    """The pictures of a folder or `.zip` as `load_folder` would take them, not yet opened."""
+    listing = list_images(path)
+    split, classes = sort_into_classes(listing.names)
+    # A file's time says nothing about its content, a zip member's checksum does.
+    stamps = tuple(stamp if listing.zipped else stamp[:1] for stamp in listing.stamps)
+    with open_listing(listing) as read:
+        yield PictureFiles(listing.names, stamps, tuple(classes), split, listing.skipped, read)
 
 
 def load_folder(

@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -42,14 +43,15 @@ class IdxFiles:
     test_labels: Path | None
 
 
-def read_idx(path: Path) -> NDArray[Any]:
+def read_idx(path: Path, *, most: int | None = None) -> NDArray[Any]:
     """Read an IDX file, gzipped or not, as an array of its own shape and native byte order.
 
+    `most` reads only that many of the first entries, without a look at the rest.
     Raises `DataError` when the magic number, the dimensions or the length do not fit.
     """
     try:
         with _open(path) as stream:
-            return _read_stream(stream, path)
+            return _read_stream(stream, path, most)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"The IDX file '{path}' cannot be read ({type(error).__name__}: {error}), expected a "
@@ -165,6 +167,22 @@ def is_idx(path: Path) -> bool:
     return len(magic) == 4 and magic[:2] == b"\x00\x00" and magic[2] in _TYPES and magic[3] > 0
 
 
+def idx_header(content: bytes) -> tuple[tuple[int, ...], int] | None:
+    """Declared shape and number of bytes of an IDX file's content, gzipped or not, or None."""
+    try:
+        # Enough for the magic number and all the dimensions there can be.
+        head = content[: 4 + 4 * 255]
+        if head.startswith(_GZIP_MAGIC):
+            head = gzip.GzipFile(fileobj=BytesIO(content)).read(len(head))
+        magic = head[:4]
+        if len(magic) < 4 or magic[:2] != b"\x00\x00" or magic[2] not in _TYPES or magic[3] == 0:
+            return None
+        shape = struct.unpack(f">{magic[3]}I", head[4 : 4 + 4 * magic[3]])
+    except (OSError, EOFError, zlib.error, struct.error):
+        return None
+    return shape, math.prod(shape) * np.dtype(_TYPES[magic[2]]).itemsize
+
+
 def _open(path: Path) -> BinaryIO:
     with path.open("rb") as probe:
         # By content: browsers like to unpack a .gz and keep its name.
@@ -172,7 +190,7 @@ def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if gzipped else path.open("rb")
 
 
-def _read_stream(stream: BinaryIO, path: Path) -> NDArray[Any]:
+def _read_stream(stream: BinaryIO, path: Path, most: int | None) -> NDArray[Any]:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\x00\x00" or magic[2] not in _TYPES:
         raise DataError(
@@ -191,8 +209,11 @@ def _read_stream(stream: BinaryIO, path: Path) -> NDArray[Any]:
             f"The IDX file '{path}' declares {shape}, which is {n_bytes / 2**30:,.0f} GB, at most "
             f"{MAX_BYTES // 2**30} GB are accepted; check that the file is whole."
         )
+    if most is not None and most < shape[0]:
+        shape = (most, *shape[1:])
+        n_bytes = math.prod(shape) * dtype.itemsize
     # One byte more than declared shows a file that is too long without unpacking the rest.
-    content = stream.read(n_bytes + 1)
+    content = stream.read(n_bytes + (most is None))
     if len(content) != n_bytes:
         found = f"{len(content):,}" if len(content) < n_bytes else f"more than {n_bytes:,}"
         raise DataError(

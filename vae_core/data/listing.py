@@ -76,7 +76,10 @@ def open_listing(listing: Listing) -> Iterator[Read]:
         return
     # One archive for all threads: ZipFile locks around its reads.
     with zipfile.ZipFile(listing.root) as archive:
-        yield archive.read
+        # The same choice as when listing: of two members with one name the last accepted one.
+        accepted = (m for m in archive.infolist() if _refuse_member(m) is None)
+        members = {_slashed(member): member for member in accepted}
+        yield lambda name: archive.read(members[name])
 
 
 def _list_folder(root: Path) -> Found:
@@ -117,20 +120,30 @@ def _list_zip(path: Path) -> Found:
             f"{MAX_TOTAL_BYTES // 2**30} GB are accepted; split it."
         )
     for member in members:
-        if not is_wanted(member.filename.replace("\\", "/"), skipped):
+        if not is_wanted(_slashed(member), skipped):
             continue
         refusal = _refuse_member(member)
         if refusal is None:
-            found[member.filename] = (member.file_size, member.CRC)
+            found[_slashed(member)] = (member.file_size, member.CRC)
         else:
             skipped.append(Skipped(member.filename, refusal))
     return found, skipped
 
 
+def leads_outside(name: str) -> bool:
+    """Whether a member's name points out of its archive: absolute, with a drive or with '..'."""
+    # Nothing is ever extracted; such a name is a sign of malice all the same.
+    name = name.replace("\\", "/")
+    return name.startswith("/") or ".." in name.split("/") or name[1:2] == ":"
+
+
+def _slashed(member: zipfile.ZipInfo) -> str:
+    # Some Windows programs part folders by backslashes, against the format's rule.
+    return member.filename.replace("\\", "/")
+
+
 def _refuse_member(member: zipfile.ZipInfo) -> str | None:
-    # Nothing is ever extracted; a name that leads outside is a sign of malice all the same.
-    name = member.filename.replace("\\", "/")
-    if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
+    if leads_outside(member.filename):
         return "Its name leads out of the archive, which no honest archive needs."
     # The upper 16 bits hold the Unix mode when a Unix program packed the archive.
     if stat.S_ISLNK(member.external_attr >> 16):

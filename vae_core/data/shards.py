@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from vae_core.data.folder import (
     SPLIT_NAMES,
     LoadingCancelledError,
+    PictureFiles,
     choose_spec,
     decode_blocks,
     draw_rows,
@@ -94,6 +95,19 @@ def load_shards(
     key = make_key([f"shards {VERSION}", part, str(spec.shape), fit, str(invert), *shards.stamps()])
     packed = pack_images(key, len(rows), spec=spec, decode=decode)
     return _build_set(shards, index, rows, packed, seed)
+
+
+def shard_pictures(path: Path, *, cancelled: Callable[[], bool] | None = None) -> PictureFiles:
+    """The pictures of shards as `load_shards` would take them, not yet opened."""
+    shards = find_shards(path)
+    index = _index_of(shards, path, cancelled)
+    rows = np.arange(len(index.samples), dtype=np.int64)
+    names = [_shown_name(shards, index, row) for row in rows.tolist()]
+    split, classes = _sorted_out(shards, index)
+    return PictureFiles(
+        tuple(names), tuple((sample.n_bytes,) for sample in index.samples), tuple(classes), split,
+        index.skipped, _reader(shards, index, names, rows),
+    )  # fmt: skip
 
 
 def read_shard_images(
@@ -218,8 +232,7 @@ def _build_set(
             f"{packed.skipped[0].reason}"
         )
     ids = rows[packed.kept]
-    split, folders = sort_into_classes(_names_with_split(shards, index))
-    classes = _labels_in_files(index.samples) or folders
+    split, classes = _sorted_out(shards, index)
     label_names = tuple(sorted(set(classes), key=_numbers_first))
     number = {name: i for i, name in enumerate(label_names)}
     has_labels = len(label_names) > 1
@@ -232,6 +245,12 @@ def _build_set(
         label_names=label_names if has_labels else (),
         skipped=index.skipped + packed.skipped,
     )
+
+
+def _sorted_out(shards: Shards, index: _Index) -> tuple[NDArray[np.uint8] | None, list[str]]:
+    """The split of all samples where names tell it, and their classes."""
+    split, folders = sort_into_classes(_names_with_split(shards, index))
+    return split, _labels_in_files(index.samples) or folders
 
 
 def _names_with_split(shards: Shards, index: _Index) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from vae_core.data.imageset import Skipped
-from vae_core.data.listing import is_wanted
+from vae_core.data.listing import is_wanted, leads_outside
 from vae_core.data.pixels import MAX_BYTES
 
 # The first of these that a sample has gives its label; a .txt may be a caption instead.
@@ -138,8 +138,7 @@ def _note(shard: _Shard, member: tarfile.TarInfo, stream: BinaryIO) -> None:
 def _refuse(
     shard: _Shard, key: str, name: str, member: tarfile.TarInfo, is_label: bool
 ) -> str | None:
-    parts = name.replace("\\", "/").split("/")
-    if not parts[0] or ".." in parts or parts[0][1:2] == ":":
+    if leads_outside(name):
         return "Its name leads out of the archive, which no honest archive needs."
     if not member.isreg() or member.issparse():
         return "It is a link, a device or a file with holes, not a plain file."
