@@ -2,17 +2,18 @@
 
 import streamlit as st
 
-from pages.shared import frame
+from pages.shared import frame, sign_in
 
 st.set_page_config(page_title="Latent Explorer", page_icon="🧭", layout="wide")
 page = frame.navigation()
 frame.tighten()
+sign_in.require()
 with st.sidebar:
     st.markdown("### Latent Explorer")
 
 # torch comes with these: the frame is on screen meanwhile.
-from pages.shared import cache, models, state
+from pages.shared import memory, models, state
 
 state.model_picker(models.listed_checkpoints())
 page.run()
-cache.settle_memory()
+memory.settle()

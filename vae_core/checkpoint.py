@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import platform
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
+from vae_core.card import card_problem, parse_card
 from vae_core.device import choose_device
 from vae_core.errors import CheckpointError, ConfigError, DataError
 from vae_core.evaluate.calibration import Calibration
@@ -36,8 +37,8 @@ from vae_core.files import replace_file, sha256_of, write_json
 from vae_core.latent.codes import Codes
 from vae_core.latent.mixture import MixturePrior
 from vae_core.latent.projection import Projection
-from vae_core.latent.stored import map_arrays, map_of
-from vae_core.model import Autoencoder, ModelConfig
+from vae_core.latent.stored import check_codes, map_arrays, map_of
+from vae_core.model import Autoencoder, ModelConfig, check_shapes
 
 FORMAT: Final = "latent-explorer/1"
 CARD: Final = "card.json"
@@ -45,10 +46,6 @@ FILES: Final = ("model.safetensors", "codes.npz", "map.npz")
 PRIOR: Final = "prior.npz"
 CALIBRATION: Final = "calibration.npz"
 OPTIONAL: Final = (PRIOR, CALIBRATION)
-# What every reader of a card may rely on.
-FIELDS: Final = (
-    "title", "data", "split", "objective", "metrics", "model", "n_codes", "n_images", "files"
-)  # fmt: skip
 # Above this files are stored as they are: packing the codes of a million images takes seven
 # CPU seconds and saves an eighth.
 _PACK_BELOW_BYTES: Final = 16_000_000
@@ -201,20 +198,23 @@ def read_card(path: Path) -> dict[str, Any]:
             "did not finish); give a folder that train completed."
         )
     try:
-        card: dict[str, Any] = json.loads(card_path.read_text(encoding="utf-8"))
+        card = parse_card(card_path)
         found = card["format"]
-        lacking = [name for name in FIELDS if found == FORMAT and name not in card]
-        if lacking or not isinstance(card["files"], dict):
-            raise KeyError(*lacking)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(
-            f"'{card_path}' is damaged or not a card of this project ({error!r}); restore it "
-            "from a backup or train again."
+            f"'{card_path}' is damaged or not a card of this project ({repr(error)[:120]}); "
+            "restore it from a backup or train again."
         ) from error
     if found != FORMAT:
         raise CheckpointError(
-            f"'{path}' is written in format '{found}', this version reads '{FORMAT}'; use the "
-            "version of Latent Explorer that wrote it."
+            f"'{path}' is written in format '{str(found)[:80]}', this version reads '{FORMAT}'; "
+            "use the version of Latent Explorer that wrote it."
+        )
+    problem = card_problem(card)
+    if problem:
+        raise CheckpointError(
+            f"'{card_path}' was changed or is damaged: {problem}; undo the change, restore it "
+            "from a backup or train again."
         )
     return card
 
@@ -259,9 +259,15 @@ def load_checkpoint(path: str | Path, *, device: str = "cpu") -> Checkpoint:
     card = read_card(folder)
     data = _checked_bytes(folder, "model.safetensors", card)
     try:
-        model = Autoencoder(ModelConfig.from_json(card["model"]))
-        model.load_state_dict(load(data))
-    except (SafetensorError, RuntimeError, ConfigError, ValueError, ArithmeticError) as error:
+        config, weights = ModelConfig.from_json(card["model"]), load(data)
+        # Before anything of the size a card asks for is made.
+        check_shapes(config, weights)
+        model = Autoencoder(config)
+        model.load_state_dict(weights)
+    except (
+        SafetensorError, RuntimeError, ConfigError, ValueError, TypeError, LookupError,
+        ArithmeticError, MemoryError,
+    ) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise CheckpointError(
             f"The weights in '{folder}' do not fit the model its card describes ({reason}); "
@@ -281,17 +287,20 @@ def _opened_npz(
             arrays = {key: opened[key] for key in opened.files}
         yield arrays
     except (
-        OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, zipfile.BadZipFile,
+        OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
+        MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         raise CheckpointError(
-            f"'{path / name}' or what the card says of it cannot be read ({error!r}); copy the "
-            "folder again."
+            f"'{path / name}' or what the card says of it cannot be read ({repr(error)[:120]}); "
+            "copy the folder again."
         ) from error
 
 
 def _read_codes(path: Path, card: Mapping[str, Any]) -> Codes:
     with _opened_npz(path, "codes.npz", card) as arrays:
-        return Codes.from_arrays(arrays, card)
+        codes = Codes.from_arrays(arrays, card)
+        check_codes(codes, n_codes=card["n_codes"], n_latent=card["model"]["n_latent"])
+        return codes
 
 
 def _read_maps(path: Path, card: Mapping[str, Any], codes: Codes) -> dict[str, Projection]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from vae_core.errors import ConfigError, DataError
 from vae_core.likelihoods import AnyLikelihood, build_likelihood
@@ -220,3 +222,32 @@ class Autoencoder(nn.Module):
             return
         per_channel = self.likelihood.raw_of_mean(mean_image.mean((1, 2)).to(self.device))
         bias.copy_(per_channel.repeat_interleave(bias.numel() // len(per_channel)))
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Leaves out all that would fill a tensor: on the meta device that loads half of torch."""
+
+    def __torch_function__(
+        self, func: Any, _: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        name = getattr(func, "__name__", "")
+        if name.endswith("_") and not name.endswith("__"):
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def check_shapes(config: ModelConfig, weights: Mapping[str, Tensor]) -> None:
+    """`ConfigError` unless these are the weights of such a model, told without building one."""
+    with torch.device("meta"), _ShapesOnly():
+        planned = {k: tuple(v.shape) for k, v in Autoencoder(config).state_dict().items()}
+    found = {k: tuple(v.shape) for k, v in weights.items()}
+    for name in sorted(planned.keys() | found.keys()):
+        if planned.get(name) != found.get(name):
+            raise ConfigError(
+                f"{name[:80]} is {_shape(found.get(name))} in the file, expected "
+                f"{_shape(planned.get(name))}; take the card and the weights of one model."
+            )
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "missing" if shape is None else "x".join(map(str, shape)) or "one number"

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,11 @@ from vae_core.train.processes import Processes
 from vae_core.train.runtime import Runtime
 from vae_core.train.state import FOLDER as STATE_FOLDER
 from vae_core.train.state import Position, has_state, read_note
+from vae_core.train.watcher import Watcher
 
 BOUND_IMAGES = 1_000
+# What a resumed run may be given anew: how long it goes on, and where.
+MAY_CHANGE = ("epochs", "minutes", "patience_epochs", "device")
 
 
 def suggest_likelihood(images: ImageSet) -> tuple[str, str]:
@@ -96,10 +100,7 @@ def check_folder(folder: Path, *, resume: bool, config: TrainConfig) -> None:
     """Refuse to overwrite a finished checkpoint or to resume with other options."""
     if resume and has_state(folder):
         before = dict(read_note(folder)["config"])
-        now = {
-            k: before.get(k) if k in ("epochs", "minutes", "device") else v
-            for k, v in config.to_json().items()
-        }
+        now = {k: before.get(k) if k in MAY_CHANGE else v for k, v in config.to_json().items()}
         changed = sorted(k for k, v in now.items() if before.get(k) != v)
         if changed:
             raise ConfigError(
@@ -203,6 +204,7 @@ def train_checkpoint(
     cancelled: Callable[[], bool] | None = None,
     initial: Autoencoder | None = None,
     processes: Processes | None = None,
+    watcher: Watcher | None = None,
 ) -> dict[str, Any]:
     """Train, encode the held-out images, make the maps and write the checkpoint.
 
@@ -220,14 +222,19 @@ def train_checkpoint(
     model, position = train(
         images, folder, model_config=model_config, config=config, runtime=runtime,
         resume=resume, report=report, tell=tell, cancelled=cancelled, initial=initial,
-        processes=processes,
+        processes=processes, watcher=watcher,
     )  # fmt: skip
     if not processes.is_main:
         return {}
     model = model.cpu()
     tell("Encoding the held-out images…")
-    codes = encode_set(model, held_out_first(images, seed=config.seed), n_total=len(images))
-    maps = build_maps(codes, seed=config.seed, tell=tell)
+    follow = _stages(watcher)
+    codes = encode_set(
+        model, held_out_first(images, seed=config.seed), n_total=len(images),
+        progress=partial(follow, "Encoding the images"),
+    )  # fmt: skip
+    maps = build_maps(codes, seed=config.seed, tell=tell, progress=follow)
+    follow("Measuring and saving", 1, 1)
     metrics = measure(model, codes, images, config)
     card = _card(images, config, position, record, metrics, command=command, title=title)
     prior = fit_prior(codes, seed=config.seed)
@@ -236,6 +243,22 @@ def train_checkpoint(
         calibration=calibrate_model(model, images, seed=config.seed),
     )  # fmt: skip
     return metrics
+
+
+# What follows the training, and roughly where in it each part begins and ends.
+_STAGES = {"Encoding the images": (0.0, 0.2), "Measuring and saving": (0.9, 1.0)}
+
+
+def _stages(watcher: Watcher | None) -> Callable[[str, int, int], None]:
+    """Tells the watcher how far the parts after the training are."""
+
+    def follow(stage: str, done: int, total: int) -> None:
+        low, high = _STAGES.get(stage, (0.2, 0.9))
+        if watcher:
+            share = low + (high - low) * done / max(1, total)
+            watcher.after(stage[0].upper() + stage[1:], share, done=done, total=total)
+
+    return follow
 
 
 def _card(

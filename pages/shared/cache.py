@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ import streamlit as st
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pages.shared import atlas, payload, show, walk_payload
+from pages.shared import atlas, learn_payload, payload, show, walk_payload
 from pages.shared.map_job import MapJobs
+from pages.shared.model_strip import draw_strip
 from pages.shared.models import listed_checkpoints
 from vae_core.apply.anchors import Anchors, decode_anchors
 from vae_core.apply.beside import PcaCoder, fit_pca_coder, rate_curve
@@ -43,7 +44,6 @@ from vae_core.latent.trust_words import explain
 
 # Real codes the trust limits come from: more make rarer false alarms and a later first map.
 TRUST_HELD_OUT, CYCLE_HELD_OUT = 1_000, 500
-_frozen = False
 
 
 @st.cache_resource(show_spinner=False)
@@ -63,14 +63,14 @@ def open_checkpoint(name: str | None) -> Checkpoint | None:
         )
         return None
     try:
-        return _load(str(paths[name]), (paths[name] / CARD).stat().st_mtime_ns)
+        return _load(str(paths[name]), card_time=(paths[name] / CARD).stat().st_mtime_ns)
     except ExplorerError as error:
         st.error(str(error))
         return None
 
 
 @st.cache_resource(max_entries=6, show_spinner="Loading the model…")
-def _load(path: str, _card_time: int) -> Checkpoint:
+def _load(path: str, card_time: int) -> Checkpoint:  # noqa: ARG001  (another card, another model)
     checkpoint = load_checkpoint(path)
     # Codes and maps are read here, so that a damaged file is told before anything is drawn.
     _ = checkpoint.maps
@@ -126,6 +126,12 @@ def examination(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examinatio
 def understanding(checkpoint: Checkpoint, pixels: NDArray[np.uint8], *, n: int) -> Understanding:
     """`vae_core.apply.understand.understand`, remembered."""
     return understand(checkpoint, pixels, n=n)
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def model_strip(path: str, files: str, *, n: int) -> str:  # noqa: ARG001  (other files, other pictures)
+    """`draw_strip`, remembered for these files."""
+    return draw_strip(path, n=n)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
@@ -308,17 +314,16 @@ def compression_curve(
     return [] if images is None else rate_curve(codec(checkpoint), images, bits=bits)
 
 
-def settle_memory() -> None:
-    """Once: take all that is loaded out of the garbage collector's sight.
+@st.cache_resource(max_entries=200, show_spinner="Comparing…", hash_funcs=_BY_CHECKPOINT)
+def kept(_make: Callable[[], Any], *made_of: object) -> Any:  # noqa: ARG001
+    """What `_make` gives, remembered under what it was made of: a name, checkpoints, arrays."""
+    return _make()
 
-    Streamlit collects garbage after every run; walking over torch's objects each time
-    costs more than the run itself.
-    """
-    global _frozen
-    if not _frozen:
-        _frozen = True
-        gc.collect()
-        gc.freeze()
+
+@st.cache_resource(max_entries=1, show_spinner="Loading the small models of this page…")
+def lesson(folder: Path) -> learn_payload.Lesson:
+    """`pages.shared.learn_payload.read_lesson`, remembered; what it raises is not."""
+    return learn_payload.read_lesson(folder)
 
 
 def sample_rows(checkpoint: Checkpoint, *, n: int, seed: int) -> Sequence[int]:

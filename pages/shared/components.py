@@ -54,8 +54,22 @@ SOURCES = (
     "grid.js",
     "paint.js",
     "draw.js",
+    "training.js",
+    "linked.js",
+    "same.js",
 )
-STYLES = ("style.css", "walk.css", "paint.css")
+STYLES = ("style.css", "walk.css", "paint.css", "training.css", "compare.css")
+# Only the Learn page loads these: no other page and no shared view should carry them.
+LEARN = (
+    "learn_kit.js",
+    "learn_flow.js",
+    "learn_noise.js",
+    "learn_beta.js",
+    "learn_plain.js",
+    "learn_loss.js",
+    "learn.js",
+    "learn.css",
+)
 
 
 @dataclass(frozen=True)
@@ -128,6 +142,11 @@ def latent_path(*, data: Mapping[str, Any], key: str) -> None:
     _mount("path", dict(data), key=key, events=())
 
 
+def latent_lesson(*, data: Mapping[str, Any], key: str) -> None:
+    """Show a chapter of the Learn page; the format of `data` is described in web/README.md."""
+    _renderer("learn")(key=key, data={**data, "view": "learn", "bundle": bundle_url(*LEARN)})
+
+
 def latent_grid(*, data: Mapping[str, Any], key: str, on_pick: Callable[[int], None]) -> None:
     """Show a grid of codes; `on_pick` is called with a cell's number, before the next run.
 
@@ -160,6 +179,22 @@ def latent_paint(*, data: Mapping[str, Any], key: str) -> NDArray[np.bool_] | No
     mask = np.zeros(height * width, np.bool_)
     mask[rows] = True
     return mask.reshape(height, width)
+
+
+def linked_maps(*, data: Mapping[str, Any], key: str) -> NDArray[np.int64] | None:
+    """Show maps of the same images; the rows chosen on any of them, None for none.
+
+    The format of `data` is described in web/README.md. A choice is kept for its `version`.
+    """
+    told = _mount("linked", dict(data), key=key, events=("chosen",)).get("chosen")
+    if not told or told.get("version") != data["version"]:
+        return None
+    return _rows_of(told, n=data["n"])
+
+
+def latent_same(*, data: Mapping[str, Any], key: str) -> None:
+    """Show sliders that move one code in several decoders; `data` as in web/README.md."""
+    _mount("same", dict(data), key=key, events=())
 
 
 @dataclass(frozen=True)
@@ -205,10 +240,15 @@ def _sent_bytes(text: object, *, most: int) -> bytes | None:
         return None
 
 
-@lru_cache(maxsize=1)
-def _bundle() -> tuple[str, bytes]:
+def training_view(*, data: Mapping[str, Any], key: str) -> None:
+    """Show a run as it learns; the format of `data` is described in web/README.md."""
+    _mount("training", dict(data), key=key, events=())
+
+
+@lru_cache(maxsize=2)
+def _bundle(*more: str) -> tuple[str, bytes]:
     """Name and content of the joined scripts and styles."""
-    script = joined_sources().encode()
+    script = joined_sources(*more).encode()
     return f"lx-{hashlib.sha256(script).hexdigest()[:16]}.js", script
 
 
@@ -223,15 +263,18 @@ def joined_sources(*more: str) -> str:
         "document.head.append(style);\n"
         "export const VIEWS ="
         " { map: mountMap, walk: mountWalk, path: mountPath, grid: mountGrid,"
-        " paint: mountPaint, draw: mountDraw, paste: mountPaste };\n"
+        " paint: mountPaint, draw: mountDraw, paste: mountPaste, training: mountTraining,"
+        " linked: mountLinked, same: mountSame };\n"
         "export { Decoder };\n"
     )
+    if "learn.js" in more:
+        parts.append("VIEWS.learn = mountLearn;\n")
     return "\n".join(parts)
 
 
-def bundle_url() -> str:
+def bundle_url(*more: str) -> str:
     """URL path of the joined scripts and styles; writes the file again if it was cleaned away."""
-    return publish(*_bundle())
+    return publish(*_bundle(*more))
 
 
 def _without_modules(source: str) -> str:

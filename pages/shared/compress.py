@@ -176,9 +176,11 @@ def _decode_again(checkpoint: Checkpoint) -> None:
                 f"The file holds {header.n_pictures:,} pictures, at most {MAX_DECODED} are shown "
                 "here; use `python -m vae_core decompress`."
             )
-        if header.key != checkpoint.key and _offer_model(header.key):
+        codec = cache.codec(checkpoint)
+        fits = header.key == checkpoint.key and header.table == codec.table_check(header.bits)
+        if not fits and _offer_model(header.key, besides=checkpoint.name):
             return
-        decoded = cache.codec(checkpoint).decompress(file.getvalue())
+        decoded = codec.decompress(file.getvalue())
     except ExplorerError as error:
         st.error(str(error))
         return
@@ -193,14 +195,16 @@ def _decode_again(checkpoint: Checkpoint) -> None:
     show.pictures(list(zip(decoded.pixels, captions, strict=True)), width=110, testids=marks)
 
 
-def _offer_model(key: str) -> bool:
-    """Where the model of that key is at hand: say so, and a button that opens it."""
-    found = [item for item in models.listed_checkpoints() if item.key == key and item.card]
+def _offer_model(key: str, *, besides: str) -> bool:
+    """Other models of those weights that are at hand: say so, and a button that opens each."""
+    listed = [item for item in models.listed_checkpoints() if item.key == key and item.card]
+    found = {i.path.name: str((i.card or {}).get("title", "")) or i.path.name for i in listed}
+    found.pop(besides, None)
     if found:
-        name, title = found[0].path.name, str((found[0].card or {}).get("title", ""))
-        st.info(f"This file was written with another model, **{title or name}**, which is here.")
+        st.info(f"This file was written with another model, **{' or '.join(found.values())}**.")
+    for index, (name, title) in enumerate(found.items()):
         st.button(
-            f"Open {title or name}", key="compress_open", icon=":material/folder_open:",
+            f"Open {title}", key=f"compress_open{index or ''}", icon=":material/folder_open:",
             on_click=state.open_model, args=(name,),
         )  # fmt: skip
     return bool(found)

@@ -12,14 +12,20 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from pages.shared import sign_in
+
 _FOLDER = Path(__file__).resolve().parents[1]
 _HERE = "frame_is_here"
 _PAGES = (
     ("home", "Home", ":material/home:"),
+    ("learn", "Learn", ":material/school:"),
     ("explore", "Explore", ":material/map:"),
     ("walk", "Walk", ":material/tune:"),
     ("reconstruct", "Reconstruct", ":material/compare:"),
     ("label", "Label", ":material/label:"),
+    ("compare", "Compare", ":material/balance:"),
+    ("train", "Train", ":material/model_training:"),
+    ("models", "Models", ":material/inventory_2:"),
 )
 
 
@@ -36,14 +42,15 @@ def navigation() -> Page:
         for name, title, icon in _PAGES
     ]
     st.session_state[_HERE] = True
-    return st.navigation(pages, position="top")
+    return st.navigation(pages, position="top" if sign_in.is_signed_in() else "hidden")
 
 
 def require() -> None:
-    """Start over through `app.py` when this page was run without it."""
+    """Start over through `app.py` when this page was run without it; see who may be here."""
     if _HERE not in st.session_state:
         navigation()
         st.rerun()
+    sign_in.require()
 
 
 _STYLE = """<style>

@@ -64,12 +64,15 @@ def models(listed: Sequence[Listed]) -> None:
 def _model_card(checkpoint: Checkpoint) -> None:
     card = checkpoint.card
     metrics = card["metrics"]
-    st.markdown(
-        f"**{card['title']}** · {checkpoint.model.n_latent} latent dimensions, "
-        f"{metrics['active_units']} in use · {checkpoint.model.spec} · "
-        f"reconstruction {metrics['psnr_db']:.1f} dB on {metrics['n_test_images']:,} held-out "
-        f"images of {show.source_name(card)}"
-    )
+    used = metrics.get("active_units", "?")
+    said = [f"{checkpoint.model.n_latent} latent dimensions, {used} in use"]
+    said.append(str(checkpoint.model.spec))
+    if "psnr_db" in metrics:
+        said.append(
+            f"reconstruction {metrics['psnr_db']:.1f} dB on {metrics.get('n_test_images', 0):,} "
+            f"held-out images of {show.plain(show.source_name(card))}"
+        )
+    st.markdown(f"**{show.plain(card['title'])}** · {' · '.join(said)}")
     rows = cache.sample_rows(checkpoint, n=10, seed=3)
     decoded = cache.decoded(checkpoint, checkpoint.codes.mean[list(rows)])
     show.pictures([(image, "") for image in decoded], width=72)

@@ -31,7 +31,8 @@ def _publish(name: str, data: bytes | memoryview, suffix: str) -> str:
     return publish(f"{name}-{digest}.{suffix}", data)
 
 
-def _publish_array(name: str, array: NDArray[Any], kind: str) -> str:
+def publish_array(name: str, array: NDArray[Any], kind: str) -> str:
+    """URL path of an array's bytes as numbers of a kind such as "<f4"; published once."""
     return _publish(name, _bytes_of(np.ascontiguousarray(array, np.dtype(kind))), "bin")
 
 
@@ -149,7 +150,7 @@ def projection_message(
         "id": name,
         "label": label,
         "axis_labels": axes,
-        "xy": _publish_array("xy", projection.xy, "<f4"),
+        "xy": publish_array("xy", projection.xy, "<f4"),
         "inverse": inverse,
     }
 
@@ -167,13 +168,13 @@ def categories_part(
     label: str, names: list[str], values: NDArray[Any], *, muted: tuple[int, ...] = ()
 ) -> dict[str, Any]:
     """A colouring by up to 255 named kinds, of the model's or the visitor's own making."""
-    url = _publish_array("colour", values, "|u1")
+    url = publish_array("colour", values, "|u1")
     part = {"label": label, "kind": "categories", "names": names, "values": url}
     return part | ({"muted": list(muted)} if muted else {})
 
 
 def _continuous(label: str, values: NDArray[Any]) -> dict[str, Any]:
-    url = _publish_array("colour", values, "<f4")
+    url = publish_array("colour", values, "<f4")
     return {"label": label, "kind": "continuous", "values": url}
 
 
@@ -247,7 +248,7 @@ def trust_part(
         return None
     return {
         "used": np.flatnonzero(scale.is_used).tolist(),
-        "rows": None if rows is None else _publish_array("rows", rows, "<i4"),
+        "rows": None if rows is None else publish_array("rows", rows, "<i4"),
         "centre": scale.centre.tolist(),
         "spread": scale.spread.tolist(),
         "typical_distance": scale.typical_distance,
@@ -283,7 +284,7 @@ def map_data(checkpoint: Checkpoint, projection: str, colour: str) -> dict[str, 
         "colour": colour_part(checkpoint, colour),
         "hover": {
             "labels": label and {"names": label["names"], "values": label["values"]},
-            "ids": _publish_array("ids", codes.ids, "<i4"),
+            "ids": publish_array("ids", codes.ids, "<i4"),
         },
         "backdrop": _backdrop(checkpoint, shown) if on_plane else None,
         "marks": [],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ def _drawing(mean: float, std: float) -> str:
     line = 'vector-effect="non-scaling-stroke"'
     drawn = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left} -1.04 {width} 1.2" width="300" '
-        f'height="54" preserveAspectRatio="none"><path d="{_curve(0, 1)}" fill="#888" '
+        f'height="54" preserveAspectRatio="none"><path d="{_PRIOR}" fill="#888" '
         f'fill-opacity=".3"/><path d="{_curve(mean, std)}" fill="#4c6ef5" fill-opacity=".55" '
         f'stroke="#4c6ef5" stroke-width="1.4" {line}/><path d="M{left} 0h{width}" stroke="#888" '
         f'stroke-opacity=".6" {line}/><path d="M{at:.3f} 0v.16" stroke="#e8590c" '
@@ -91,6 +92,9 @@ def _curve(mean: float, std: float) -> str:
     y = -np.exp(-0.5 * ((x - mean) / width) ** 2)
     points = " ".join(f"{a:.3f},{b:.3f}" for a, b in zip(x, y, strict=True))
     return f"M{x[0]:.3f},0 L{points} L{x[-1]:.3f},0Z"
+
+
+_PRIOR: Final = _curve(0, 1)
 
 
 def correlation(matrix: Floats, order: Sequence[int]) -> str:

@@ -35,7 +35,8 @@ STYLE = """<style>
 def data_uri(image: NDArray[Any]) -> str:
     """A PNG data URI of one image `[C,H,W]`, uint8 or float in [0,1]."""
     buffer = BytesIO()
-    to_picture(image).save(buffer, "PNG")
+    # A page shows dozens: packing them harder costs more than it saves on the way.
+    to_picture(image).save(buffer, "PNG", compress_level=1)
     return "data:image/png;base64," + b64encode(buffer.getvalue()).decode()
 
 

@@ -91,6 +91,14 @@ def open_model(name: str) -> None:
     st.session_state["model_widget"] = name
 
 
+def forget_model(name: str) -> None:
+    """A model is gone, from a callback: choose as at the start if it was the chosen one."""
+    if st.session_state.get(_MODEL) == name:
+        for key in (_MODEL, "model_widget"):
+            st.session_state.pop(key, None)
+        use_up("model")
+
+
 def _linked(good: Mapping[str, Listed]) -> str | None:
     """The model of the first visit's link: the one its code was made for, whatever it is called."""
     asked = url_at_start()

@@ -19,6 +19,10 @@ from vae_core.examine import Examination, nearest_codes
 
 DRAWS, NEIGHBOURS = 16, 8
 RANKED_AT_ONCE = 50
+# Two hundred take some seconds.
+BAR_ABOVE = 20
+# In latent space; rounding alone is far below it.
+SAME = 1e-4
 # Stars of a batch on the map.
 PLACES = 50
 
@@ -134,12 +138,30 @@ def _neighbours(checkpoint: Checkpoint, rows: list[int], distances: NDArray[np.f
     if images is None:
         images = cache.decoded(checkpoint, checkpoint.codes.mean[rows])
         st.caption("The data set is not on this machine: these are reconstructions.")
-    captions = [f"{distance:.2f}" for distance in distances]
+    captions = [_distance(float(distance)) for distance in distances]
     show.pictures(list(zip(images, captions, strict=True)), width=88)
 
 
+def _distance(distance: float) -> str:
+    """A sample out of the stored images is its own nearest neighbour."""
+    return "this very image" if distance < SAME else f"{distance:.2f}"
+
+
+def _verdicts(checkpoint: Checkpoint, items: Sequence[Pictured]) -> list[Verdict | str]:
+    """The verdict on each, with a bar where that takes a while."""
+    bar = st.empty() if len(items) > BAR_ABOVE else None
+    found = []
+    for done, item in enumerate(items, start=1):
+        found.append(cache.judged(checkpoint, item.pixels))
+        if bar is not None and done % 10 == 0:
+            bar.progress(done / len(items), text=f"Judged {done} of {len(items)} pictures")
+    if bar is not None:
+        bar.empty()
+    return found
+
+
 def _ranking(checkpoint: Checkpoint, items: Sequence[Pictured]) -> None:
-    verdicts = [cache.judged(checkpoint, item.pixels) for item in items]
+    verdicts = _verdicts(checkpoint, items)
     known = [(item, v) for item, v in zip(items, verdicts, strict=True) if not isinstance(v, str)]
     if not known:
         return

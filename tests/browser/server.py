@@ -28,6 +28,8 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A camera that films a moving pattern, for the test of the camera.
+    "--use-fake-device-for-media-stream",
 )
 
 

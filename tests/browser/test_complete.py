@@ -102,6 +102,24 @@ def test_several_completions_keep_what_was_visible(reconstruct: Page, board: Loc
     reconstruct.get_by_role("link", name="Reconstruct").first.click()
 
 
+@pytest.mark.usefixtures("board")
+def test_a_search_is_cancelled_and_asked_again(reconstruct: Page) -> None:
+    says(reconstruct, "Completions")
+    button(reconstruct, "Right").click()
+    slider = reconstruct.get_by_role("slider", name="Completions")
+    slider.focus()
+    # The most completions, so that the search lasts until the button is pressed.
+    slider.press("End")
+    button(reconstruct, "Complete").last.click()
+    reconstruct.get_by_role("button", name="Cancel", exact=True).dispatch_event("click")
+    says(reconstruct, "Cancelled.")
+    expect(reconstruct.get_by_test_id("completion")).to_have_count(0)
+    slider.focus()
+    slider.press("Home")
+    button(reconstruct, "Complete").last.click()
+    expect(reconstruct.get_by_test_id("completion")).to_have_count(2)
+
+
 def _pixels_of(figure: Locator) -> np.ndarray:
     script = (
         "async (img) => { await img.decode(); const c = document.createElement('canvas');"

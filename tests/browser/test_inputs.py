@@ -90,6 +90,36 @@ def test_strokes_are_undone_redone_and_cleared(visit: Visit) -> None:
     says(page, "until then a sample is shown below")
 
 
+def test_a_finger_draws_on_a_phone(visit: Visit) -> None:
+    page = visit("/reconstruct?model=digits-2d", size={"width": 390, "height": 844})
+    box = open_sheet(page)
+    assert box["width"] <= 390
+    y, left, wide = box["y"] + 0.5 * box["height"], box["x"], box["width"]
+    finger = page.context.new_cdp_session(page)
+    for kind, share in (("touchStart", 0.2), ("touchMove", 0.5), ("touchMove", 0.8)):
+        at = [{"x": left + share * wide, "y": y}]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(page.get_by_role("heading", name="your drawing")).to_be_visible()
+    assert network_pixels(page).max() > 128
+    sheet = page.get_by_test_id("drawing-sheet")
+    assert sheet.evaluate("(node) => getComputedStyle(node).touchAction") == "none"
+
+
+def test_the_camera_takes_a_picture(visit: Visit) -> None:
+    # Chromium brings a camera of its own that films a moving pattern.
+    page = visit("/reconstruct?model=faces-tiny", size={"width": 1280, "height": 900})
+    page.context.grant_permissions(["camera"])
+    page.get_by_role("radio", name="Camera", exact=True).click()
+    shutter = page.get_by_role("button", name="Take Photo")
+    expect(shutter).to_be_enabled()
+    shutter.click()
+    expect(page.get_by_role("heading", name="camera")).to_be_visible()
+    says(page, "centre-cropped")
+    image = page.get_by_test_id("original-image").locator("img")
+    assert np.ptp(np.array(image.evaluate(_PIXELS_OF)).reshape(-1, 4)[:, :3]) > 50
+
+
 def test_colour_models_have_no_sheet(visit: Visit) -> None:
     page = visit("/reconstruct?model=faces-tiny")
     page.get_by_role("radio", name="Camera", exact=True).wait_for()
@@ -112,6 +142,27 @@ def test_a_pasted_picture_is_rebuilt_and_removed_again(visit: Visit) -> None:
     says(page, "centre-cropped 1024×512")
     page.get_by_role("button", name="Remove 1 pasted picture").click()
     expect(page.get_by_role("heading", name="pasted 1")).to_have_count(0)
+
+
+_COPY = """
+async () => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [200, 100];
+  canvas.getContext("2d").fillRect(20, 20, 60, 60);
+  const png = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+}
+"""
+
+
+def test_the_button_pastes_what_was_copied(visit: Visit) -> None:
+    page = visit("/reconstruct?model=faces-tiny", size={"width": 1280, "height": 900})
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("[data-testid=paste][data-ready=true]").wait_for()
+    page.evaluate(_COPY)
+    page.get_by_role("button", name="Paste a picture").click()
+    expect(page.get_by_role("heading", name="pasted 1")).to_be_visible()
+    says(page, "centre-cropped")
 
 
 def test_something_else_pasted_is_told(visit: Visit) -> None:

@@ -33,20 +33,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     return path
 
 
-def shown(folder: Path, n: int) -> str:
-    """All HTML and text of the section for n pictures."""
+def shown(folder: Path, n: int, *, seed: int = 5) -> str:
+    """All HTML and text of the section for n pictures; seed 0 gives those of the codes."""
 
-    def page(path: str, n: int) -> None:
+    def page(path: str, n: int, seed: int) -> None:
         from pages.shared import understand
         from pages.shared.reconstruct import Item
         from tests.fixtures import stripes
         from vae_core.checkpoint import load_checkpoint
 
-        images = stripes(n, seed=5).images
+        images = stripes(n if seed else 600, seed=seed).images[:n]
         items = [Item(f"<b>{k}</b>.png", image, ("resized",)) for k, image in enumerate(images)]
         understand.section(load_checkpoint(path), items[0], items)
 
-    app = AppTest.from_function(page, args=(str(folder), n), default_timeout=60).run()
+    app = AppTest.from_function(page, args=(str(folder), n, seed), default_timeout=60).run()
     assert [element.value for element in app.exception] == []
     parts = [element.proto.body for element in app.get("html")]
     return "\n".join([*parts, *(element.value for element in [*app.markdown, *app.caption])])
@@ -59,6 +59,11 @@ def test_one_picture_is_judged_and_its_posterior_drawn(folder: Path) -> None:
     assert all(f"<b>z{dim}</b>" in said for dim in range(3))
     assert ('data-testid="correlation"' in said) == (folder.name == "full")
     assert 'data-testid="ranking"' not in said
+
+
+def test_a_sample_is_not_its_own_neighbour_at_a_distance(folder: Path) -> None:
+    assert "this very image" in shown(folder, 21, seed=0)
+    assert "this very image" not in shown(folder, 1)
 
 
 def test_a_batch_is_ranked_and_names_are_text(folder: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.fixtures import quick_maps, stripes
+from vae_core.apply.verdict import verdict
 from vae_core.checkpoint import CARD, load_checkpoint
 from vae_core.data.imageset import ImageSet
 from vae_core.errors import CheckpointError, ConfigError, TrainingError
@@ -46,6 +47,15 @@ def test_every_objective_ends_with_a_checkpoint_whose_map_opens(
     assert len(checkpoint.codes) == 80
     assert ("elbo_nats" in checkpoint.card["metrics"]) == (objective != "ae")
     assert any(sentence.startswith("Likelihood: ") for sentence in told)
+
+
+def test_training_leaves_what_verdicts_are_given_by(tmp_path: Path) -> None:
+    make(tmp_path, images=stripes(600))
+    checkpoint = load_checkpoint(tmp_path)
+    known = stripes(40, seed=5).images
+    noise = np.random.default_rng(0).integers(0, 256, known.shape).astype(np.uint8)
+    kinds = [[found.level for found in verdict(checkpoint, x)] for x in (known, noise)]
+    assert kinds[0].count("typical") > kinds[1].count("typical")
 
 
 def test_too_few_images_for_umap_are_told_and_mapped_by_pca(tmp_path: Path) -> None:

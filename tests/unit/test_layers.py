@@ -16,7 +16,7 @@ MAX_LINES = 350
 
 # Each layer may import only what stands in an earlier line. `data` knows no model.
 ORDER = (
-    ("types", "errors", "files"),
+    ("types", "errors", "files", "card"),
     ("device", "grid", "estimators", "data"),
     ("likelihoods", "posterior"),
     ("nets",),
@@ -24,10 +24,12 @@ ORDER = (
     ("objectives", "evaluate"),
     ("latent",),
     ("checkpoint",),
-    ("examine", "portable", "report", "train"),
-    ("apply", "export", "pipeline"),
+    ("examine", "library", "portable", "report", "train"),
+    ("apply", "export", "pipeline", "recipes"),
     ("mapping",),
     ("cli",),
+    ("runs",),
+    ("sweep",),
     ("__init__", "__main__"),
 )
 RANK = {layer: rank for rank, layers in enumerate(ORDER) for layer in layers}

@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +47,24 @@ def check_number(flag: str, value: int, least: int, most: int) -> None:
         raise ConfigError(f"{flag} {value} came, expected {least} to {most}; give another number.")
 
 
-def load(args: argparse.Namespace, options: Mapping[str, Any], *, seed: int) -> ImageSet:
+def load(
+    args: argparse.Namespace,
+    options: Mapping[str, Any],
+    *,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImageSet:
     """The images of --data, with a progress bar; skipped files are named.
 
-    `options` are further arguments of `load_images`.
+    `options` are further arguments of `load_images`; `progress` hears what the bar shows.
     """
     with tqdm(desc="reading images", unit="image", disable=None, leave=False) as bar:
 
         def report(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
+            if progress:
+                progress(done, total)
 
         images = load_images(
             args.data, data_dir=args.data_dir, progress=report, seed=seed, **options

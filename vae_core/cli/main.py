@@ -17,6 +17,7 @@ from vae_core.apply.results import Result
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
 from vae_core.cli.calibrating import run_calibrate, write_results
 from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
+from vae_core.cli.comparing import add_compare_flags, run_compare
 from vae_core.cli.completing import (
     add_complete_flags,
     add_denoise_flags,
@@ -29,9 +30,11 @@ from vae_core.cli.compressing import (
     run_compress,
     run_decompress,
 )
+from vae_core.cli.estimating import run_estimate
 from vae_core.cli.exporting import add_augment_flags, add_walk_flags, run_augment, run_walk
 from vae_core.cli.inspecting import add_inspect_flags, run_inspect
 from vae_core.cli.labelling import add_label_flags, run_label
+from vae_core.cli.library import add_export_flags, add_import_flags, run_export, run_import
 from vae_core.cli.mapping import add_map_flags, run_map
 from vae_core.cli.reporting import add_evaluate_flags, run_evaluate
 from vae_core.cli.training import add_train_flags, run_train
@@ -190,6 +193,7 @@ def _verify(args: argparse.Namespace) -> int:
 VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "inspect": (run_inspect, "look at a set of images: what it holds and what becomes of it"),
     "train": (run_train, "train a model on a named set or on any folder of images"),
+    "estimate": (run_estimate, "tell how long a training run would take, and how much memory"),
     "evaluate": (run_evaluate, "measure a checkpoint on held-out images"),
     "encode": (_encode, "write the codes of a set to an .npz or .parquet file"),
     "map": (run_map, "write the checkpoint again with a map of all images of a set"),
@@ -203,7 +207,10 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "complete": (run_complete, "fill in the hidden part of a picture in several ways"),
     "denoise": (run_denoise, "take the noise out of a picture"),
     "calibrate": (run_calibrate, "learn from held-out images what is usual, for verdicts"),
+    "compare": (run_compare, "set two to four models side by side on the same images"),
     "list": (_list, "list the checkpoints in a folder"),
+    "export-model": (run_export, "write a checkpoint's files as one zip"),
+    "import-model": (run_import, "check such a zip and unpack it as a new model"),
     "verify": (_verify, "check a checkpoint's files against their hashes"),
 }
 
@@ -246,19 +253,32 @@ def build_parser() -> argparse.ArgumentParser:
     for name in (*on_checkpoint, *APPLYING):
         made[name].add_argument("checkpoint", type=Path, help="checkpoint folder")
         made[name].add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    for name in ("train", "evaluate", "encode", "map", "calibrate"):
+    for name in ("train", "estimate", "evaluate", "encode", "map", "calibrate", "compare"):
         _add_data_flags(made[name])
     for name in ("train", "encode", "map", "reconstruct", "sample", "walk", "augment", *APPLYING):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
     add_inspect_flags(made["inspect"])
-    add_train_flags(made["train"])
+    for name in ("train", "estimate"):
+        add_train_flags(made[name])
     add_evaluate_flags(made["evaluate"])
     add_map_flags(made["map"])
+    add_export_flags(made["export-model"])
+    add_import_flags(made["import-model"])
     add_walk_flags(made["walk"])
     add_augment_flags(made["augment"])
+    add_compare_flags(made["compare"])
     for name, add_flags in APPLYING.items():
         add_flags(made[name])
-    for name in ("evaluate", "map", "sample", "augment", "calibrate", "complete", "denoise"):
+    for name in (
+        "evaluate",
+        "map",
+        "sample",
+        "augment",
+        "calibrate",
+        "compare",
+        "complete",
+        "denoise",
+    ):
         made[name].add_argument("--seed", type=int, default=0)
     made["reconstruct"].add_argument(
         "--csv", type=Path, help="also a table with a verdict on each image, most unusual first"

@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from vae_core.checkpoint import CARD, load_checkpoint
 from vae_core.cli.common import answer, load, say, table
 from vae_core.data.catalogue import source_record
 from vae_core.errors import ConfigError
+from vae_core.latent.codes import MAX_CODES
+from vae_core.mapping import expected_seconds
 from vae_core.objectives.registry import OBJECTIVES, build_objective, objective_fields
 from vae_core.pipeline import check_folder, train_checkpoint
+from vae_core.train.arguments import flag_of
 from vae_core.train.config import TrainConfig
 from vae_core.train.interrupt import stop_between_steps
 from vae_core.train.loop import Progress
@@ -25,8 +29,7 @@ from vae_core.train.malloc import keep_freed_memory
 from vae_core.train.processes import Processes, current_processes, joined, main_first
 from vae_core.train.runtime import choose_runtime
 from vae_core.train.state import FOLDER
-
-_SHORT_NAMES = {"n_latent": "--latent"}
+from vae_core.train.watcher import Watcher
 
 
 def add_train_flags(verb: argparse.ArgumentParser) -> None:
@@ -37,7 +40,7 @@ def add_train_flags(verb: argparse.ArgumentParser) -> None:
     for name, owners in _objective_flags().items():
         kind, _, text = next(iter(owners.values()))
         defaults = ", ".join(f"{owner} {default}" for owner, (_, default, _) in owners.items())
-        flag, help_text = "--" + name.replace("_", "-"), f"{text} (default: {defaults})"
+        flag, help_text = flag_of(name), f"{text} (default: {defaults})"
         if kind is bool:
             verb.add_argument(flag, action=argparse.BooleanOptionalAction, help=help_text)
         else:
@@ -49,10 +52,14 @@ def add_train_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--start-from", type=Path, help="checkpoint whose weights to begin with")
     verb.add_argument("--resume", action="store_true", help="go on with a stopped run")
     verb.add_argument("--overwrite", action="store_true", help="replace what --out holds")
+    verb.add_argument(
+        "--watch", action="store_true",
+        help="write progress and snapshots to OUT/training, and listen to what is asked there",
+    )  # fmt: skip
 
 
 def _add_config_flag(verb: argparse.ArgumentParser, name: str, default: Any, sentence: str) -> None:
-    flag = _SHORT_NAMES.get(name, "--" + name.replace("_", "-"))
+    flag = flag_of(name)
     if isinstance(default, bool):
         verb.add_argument(flag, dest=name, action="store_true", help=sentence)
         return
@@ -71,7 +78,8 @@ def _objective_flags() -> dict[str, dict[str, tuple[type, Any, str]]]:
     return found
 
 
-def _config_of(args: argparse.Namespace) -> TrainConfig:
+def config_of(args: argparse.Namespace) -> TrainConfig:
+    """The configuration of flags as `add_train_flags` makes them; `ConfigError` for bad ones."""
     options = {name: getattr(args, name) for name in _objective_flags()}
     chosen = {k: v for k, v in options.items() if v is not None}
     names = [f.name for f in fields(TrainConfig) if f.name != "objective_options"]
@@ -84,7 +92,7 @@ def _config_of(args: argparse.Namespace) -> TrainConfig:
 
 def run_train(args: argparse.Namespace) -> int:
     """Train a model and write its checkpoint; under torchrun with all its processes."""
-    config, processes = _config_of(args), current_processes()
+    config, processes = config_of(args), current_processes()
     if not args.overwrite:
         check_folder(args.out, resume=args.resume, config=config)
     keep_freed_memory()
@@ -92,10 +100,16 @@ def run_train(args: argparse.Namespace) -> int:
     initial = load_checkpoint(args.start_from).model if args.start_from else None
     chosen_data = {"n_images": args.images, "size": args.size, "channels": args.channels}
     quiet = not processes.is_main
+    watcher = _watcher(args) if args.watch and not quiet else None
     with joined(processes, device=runtime.device):
         # One process fills the cache, the others find it.
         with main_first(processes):
-            images = load(args, chosen_data, seed=config.seed)
+            images = load(
+                args, chosen_data, seed=config.seed,
+                progress=partial(watcher.phase, "Reading images") if watcher else None,
+            )  # fmt: skip
+        if watcher:
+            watcher.after_seconds = sum(expected_seconds(min(len(images), MAX_CODES)).values())
         record = {**source_record(args.data, images, seed=config.seed), "n_asked": args.images}
         if not quiet:
             say(f"{len(images):,} {images.spec} images from '{args.data}'.")
@@ -118,12 +132,18 @@ def run_train(args: argparse.Namespace) -> int:
                     images, args.out, config=config, runtime=runtime, record=record,
                     command=args.command_line, title=args.title, resume=args.resume,
                     report=report, tell=tell, cancelled=stopped, initial=initial,
-                    processes=processes,
+                    processes=processes, watcher=watcher,
                 )  # fmt: skip
     if not quiet:
         text = f"{table(metrics)}\nSaved in {args.out}; open it with: streamlit run app.py"
         answer(args, {"checkpoint": str(args.out), **metrics}, text)
     return 0
+
+
+def _watcher(args: argparse.Namespace) -> Watcher:
+    watcher = Watcher(args.out)
+    watcher.phase("Reading images")
+    return watcher
 
 
 def _device_name(asked: str, processes: Processes) -> str:

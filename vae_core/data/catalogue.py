@@ -246,9 +246,9 @@ def _load_faces(request: Request) -> ImageSet:
 
 
 def _redraw_faces(request: Request) -> Originals:
-    from vae_core.data.faces import render_faces
+    from vae_core.data.faces import remembered_faces
 
-    return lambda ids: render_faces(ids, seed=request.seed)
+    return remembered_faces(request.seed)
 
 
 def _load_sprites(request: Request) -> ImageSet:

@@ -52,7 +52,7 @@ class Architecture:
 
 
 PRESETS: Final = (
-    "auto", "compact", "fast", "light", "shapes", "mlp", "conv-s", "conv-m", "burgess",
+    "auto", "compact", "fast", "light", "shapes", "mlp", "mlp-s", "conv-s", "conv-m", "burgess",
 )  # fmt: skip
 
 
@@ -105,8 +105,9 @@ def architecture_for(preset: str, spec: ImageSpec) -> Architecture:
     `light`: a third of its channels. `shapes`: `light` with two dense layers on either side
     of the code, for shapes that move.
     `conv-s`/`conv-m`: full-resolution residual nets for a GPU. `mlp`: two tanh layers of
-    200 (Burda et al. 2015). `burgess`: four strided convolutions of 32 and two dense layers
-    of 256 (Burgess et al. 2018). `ConfigError` for an unknown name.
+    200 (Burda et al. 2015); `mlp-s`: of 96 and 48, for 8×8 images. `burgess`: four strided
+    convolutions of 32 and two dense layers of 256 (Burgess et al. 2018).
+    `ConfigError` for an unknown name.
     """
     if preset in ("auto", "compact"):
         return _compact(spec)
@@ -118,6 +119,8 @@ def architecture_for(preset: str, spec: ImageSpec) -> Architecture:
         return replace(_light(spec), dense=(256, 256))
     if preset == "mlp":
         return Architecture("mlp", widths=(200, 200))
+    if preset == "mlp-s":
+        return Architecture("mlp", widths=(96, 48))
     if preset == "burgess":
         return Architecture("burgess", widths=(32, 32, 32, 32))
     if preset in ("conv-s", "conv-m"):

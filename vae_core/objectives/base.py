@@ -83,6 +83,9 @@ def ramp(step: Tensor, n_steps: int) -> Tensor:
     return (step / n_steps).clamp(max=1.0) if n_steps else torch.ones_like(step)
 
 
-def option(default: Any, text: str) -> Any:
-    """A dataclass field whose sentence becomes the help of its flag and its widget."""
-    return field(default=default, metadata={"help": text})
+def option(default: Any, text: str, *, choices: tuple[str, ...] = ()) -> Any:
+    """A dataclass field whose sentence becomes the help of its flag and its widget.
+
+    `choices` names all values it may have, if they are few.
+    """
+    return field(default=default, metadata={"help": text, "choices": choices})

@@ -46,7 +46,7 @@ def corrupt(
 class DenoisingAE:
     """Denoising autoencoder (Vincent et al. 2008): no sampling, no prior, so no ELBO."""
 
-    noise: str = option("gaussian", _KIND)
+    noise: str = option("gaussian", _KIND, choices=CORRUPTIONS)
     amount: float = option(0.5, _AMOUNT)
 
     def __call__(self, model: Autoencoder, batch: Batch, step: Tensor) -> Terms:  # noqa: ARG002
@@ -64,7 +64,7 @@ class DenoisingVAE:
     """
 
     beta: float = option(1.0, "weight of the KL term")
-    noise: str = option("gaussian", _KIND)
+    noise: str = option("gaussian", _KIND, choices=CORRUPTIONS)
     amount: float = option(0.5, _AMOUNT)
 
     def __call__(self, model: Autoencoder, batch: Batch, step: Tensor) -> Terms:  # noqa: ARG002

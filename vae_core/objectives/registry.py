@@ -40,6 +40,14 @@ def objective_fields(name: str) -> dict[str, tuple[type, Any, str]]:
     return {f.name: (type(f.default), f.default, f.metadata.get("help", "")) for f in fields(maker)}
 
 
+def option_choices(name: str) -> dict[str, tuple[str, ...]]:
+    """The values an objective's options may have, of those that have few: field name → values."""
+    maker = _maker(name)
+    if not is_dataclass(maker):
+        return {}
+    return {f.name: f.metadata["choices"] for f in fields(maker) if f.metadata.get("choices")}
+
+
 def _maker(name: str) -> Callable[..., Objective]:
     if name not in OBJECTIVES:
         raise ConfigError(f"Objective '{name}' is unknown; choose one of {', '.join(OBJECTIVES)}.")

@@ -41,17 +41,33 @@ def report_page(report: Mapping[str, Any]) -> str:
         f"<p class='soft'>{escape(_subject(about))}</p>",
         f"<p><code>{escape(about['command'])}</code></p>",
     ]
-    for name, (title, show) in SHOWN.items():
-        if name in report:
-            parts.append(f"<h2>{escape(title)}</h2>{show(report[name])}")
-    if report.get("left_out"):
-        parts.append("<h2>Left out</h2>" + _table(("section", "why"), report["left_out"].items()))
+    parts += [f"<h2>{escape(title)}</h2>{body}" for title, body in report_sections(report)]
     return (
         "<!doctype html><html lang='en'><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width,initial-scale=1'>"
         f"<title>{escape(about['title'])} · report</title><style>{STYLE}</style>"
         f"<body>{''.join(parts)}</body></html>\n"
     )
+
+
+def report_sections(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Titles of the sections a report has, each with its tables and charts as HTML.
+
+    What does not look like a section, in a report that was changed by hand, is said there.
+    """
+    parts = []
+    for name, (title, show) in SHOWN.items():
+        if name in report:
+            try:
+                body = show(report[name])
+            except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
+                    StopIteration):  # fmt: skip
+                body = "<p>This part of the report was changed or is damaged; make it again.</p>"
+            parts.append((title, body))
+    left_out = report.get("left_out")
+    if left_out and isinstance(left_out, dict):
+        parts.append(("Left out", _table(("section", "why"), left_out.items())))
+    return parts
 
 
 def _subject(about: Section) -> str:

@@ -8,24 +8,36 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vae_core.errors import ConfigError
+from vae_core.likelihoods import LIKELIHOODS
+from vae_core.nets.architecture import PRESETS
+from vae_core.objectives.registry import OBJECTIVES
 
 
-def _help(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+def _help(default: Any, text: str, *, choices: tuple[str, ...] = ()) -> Any:
+    """A field whose sentence becomes the help of its flag and its widget; `choices` if closed."""
+    return field(default=default, metadata={"help": text, "choices": choices})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """A run ends after `epochs`, or after `minutes` when that is given."""
 
-    objective: str = _help("vae", "what is minimised")
+    objective: str = _help("vae", "what is minimised", choices=tuple(OBJECTIVES))
     objective_options: Mapping[str, Any] = field(default_factory=dict)
     n_latent: int = _help(32, "latent dimensions")
     preset: str = _help(
-        "auto", "network: auto, compact, fast, light, shapes, mlp, conv-s, conv-m, burgess"
-    )
-    likelihood: str = _help("auto", "auto, bernoulli, bernoulli-continuous, gaussian or logistic")
-    posterior: str = _help("diagonal", "covariance of q(z|x): diagonal or full (ae and wae: point)")
+        "auto",
+        "network: auto, compact, fast, light, shapes, mlp, mlp-s, conv-s, conv-m, burgess",
+        choices=PRESETS,
+    )  # fmt: skip
+    likelihood: str = _help(
+        "auto", "auto, bernoulli, bernoulli-continuous, gaussian or logistic",
+        choices=("auto", *LIKELIHOODS),
+    )  # fmt: skip
+    posterior: str = _help(
+        "diagonal", "covariance of q(z|x): diagonal or full (ae and wae: point)",
+        choices=("diagonal", "full"),
+    )  # fmt: skip
     epochs: int = _help(20, "passes over the training images")
     minutes: float | None = _help(None, "stop after this many minutes instead of after epochs")
     batch_size: int = _help(0, "images per step; 0 = 128, fewer for small sets")
@@ -37,8 +49,10 @@ class TrainConfig:
     )
     n_labels: int = _help(0, "labels the objective may see, balanced over the classes; 0 = all")
     seed: int = _help(0, "seed of the weights, the batches and the noise")
-    device: str = _help("auto", "auto, cuda, mps or cpu")
-    precision: str = _help("auto", "auto, float32 or bfloat16")
+    device: str = _help("auto", "auto, cuda, mps or cpu", choices=("auto", "cuda", "mps", "cpu"))
+    precision: str = _help(
+        "auto", "auto, float32 or bfloat16", choices=("auto", "float32", "bfloat16")
+    )
     compile: bool = _help(False, "run the step through torch.compile (slow first step)")
     tensorboard: bool = _help(False, "also log to OUT/tensorboard")
 

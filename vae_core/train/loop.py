@@ -33,6 +33,7 @@ from vae_core.train.step import ImageFeed, epoch_order, hide_labels, step_seed
 from vae_core.train.update import update
 from vae_core.train.validate import validate
 from vae_core.train.watch import warnings_of
+from vae_core.train.watcher import Watcher
 
 VALIDATION_IMAGES = 2_000
 REPORT_EVERY_SECONDS = 0.5
@@ -61,6 +62,18 @@ class Talk:
     report: Callable[[Progress], None] | None = None
     tell: Callable[[str], None] = lambda _: None
     cancelled: Callable[[], bool] | None = None
+    watcher: Watcher | None = None
+
+    @property
+    def wants_stop(self) -> bool:
+        """Whether to save the state and leave, by a signal or by a wish."""
+        asked = self.watcher is not None and self.watcher.wants("pause")
+        return asked or bool(self.cancelled and self.cancelled())
+
+    @property
+    def wants_finish(self) -> bool:
+        """Whether to end the training now and keep the best weights."""
+        return self.watcher is not None and self.watcher.wants("finish")
 
 
 class _Clock:
@@ -102,6 +115,7 @@ def train(
     cancelled: Callable[[], bool] | None = None,
     initial: Autoencoder | None = None,
     processes: Processes | None = None,
+    watcher: Watcher | None = None,
 ) -> tuple[Autoencoder, Position]:
     """Train on the `train` split; returns the best model by validation loss, in eval mode.
 
@@ -109,6 +123,7 @@ def train(
     to begin with. Raises `DataError` when there are too few images, `TrainingError` when
     the loss is not finite, `Interrupted` after Ctrl-C or when `cancelled()` says so; in
     both last cases the saved state is good. Under torchrun every process calls this.
+    `watcher` looks on and hears wishes, in the first process alone.
     """
     if int((images.split == 1).sum()) == 0:
         raise DataError(
@@ -129,12 +144,16 @@ def train(
         sample = feed.batch(epoch_order(len(feed), seed=config.seed, epoch=0)[:5000])
         for model in filter(None, (run.model, run.ema)):
             model.start_at_mean(sample.mean(0))
+    if watcher:
+        watcher.begin(run, train_set, val_set)
     try:
-        _loop(run, feed, val, Talk(report, tell, cancelled))
+        _loop(run, feed, val, Talk(report, tell, cancelled, watcher))
     except KeyboardInterrupt:
         run.save()
         raise Interrupted(_how_to_resume(run)) from None
     run.save()
+    if watcher:
+        watcher.end(run)
     run.shown_model.load_state_dict(run.best)
     return run.shown_model.requires_grad_(True).eval(), run.position
 
@@ -177,14 +196,15 @@ def _loop(run: Run, feed: ImageFeed, val: ImageFeed, talk: Talk) -> None:
             batch = _batch(run, feed, rows, pool, generator)
             update(run, batch, learning_rate=rate, tell=talk.tell)
             share = _agreed(run, clock.tick(), talk)
+            if talk.watcher:
+                talk.watcher.look(run)
             if time.monotonic() - last_report > REPORT_EVERY_SECONDS:
                 last_report = time.monotonic()
-                loss = _mean_loss(run, n_steps_least=20)
-                if talk.report:
-                    talk.report(clock.progress(share, loss))
-                if run.processes.world == 1 and talk.cancelled and talk.cancelled():
-                    raise KeyboardInterrupt
-            if config.minutes is not None and share >= 1.0:
+                progress = clock.progress(share, _mean_loss(run, n_steps_least=20))
+                _say(progress, talk)
+                if run.processes.world == 1:
+                    _listen(run, talk)
+            if run.is_finishing or (config.minutes is not None and share >= 1.0):
                 break
         _end_of_epoch(run, val, talk, journal, board)
         if _has_stalled(run):
@@ -193,20 +213,37 @@ def _loop(run: Run, feed: ImageFeed, val: ImageFeed, talk: Talk) -> None:
                 f"{config.patience_epochs} epochs; the best was epoch {position.best_epoch}."
             )
             break
+        if run.is_finishing:
+            talk.tell("Finished early as asked; the best epoch is kept.")
+            break
         share = _agreed(run, clock.tick(), talk)
     if board:
         board.close()
+
+
+def _say(progress: Progress, talk: Talk) -> None:
+    if talk.report:
+        talk.report(progress)
+    if talk.watcher:
+        talk.watcher.report(progress)
+
+
+def _listen(run: Run, talk: Talk) -> None:
+    if talk.wants_stop:
+        raise KeyboardInterrupt
+    run.is_finishing = talk.wants_finish
 
 
 def _agreed(run: Run, share: float, talk: Talk) -> float:
     """The same share in every process, so that all take the same steps and stop together."""
     if run.processes.world == 1:
         return share
-    stop = float(bool(talk.cancelled and talk.cancelled()))
-    both = mean_over_processes(torch.tensor([share, stop], device=run.runtime.device))
-    if float(both[1]) > 0:
+    wishes = [share, float(talk.wants_stop), float(talk.wants_finish)]
+    means = mean_over_processes(torch.tensor(wishes, device=run.runtime.device))
+    if float(means[1]) > 0:
         raise KeyboardInterrupt
-    return float(both[0])
+    run.is_finishing = float(means[2]) > 0
+    return float(means[0])
 
 
 def _label_pool(feed: ImageFeed) -> Tensor:
@@ -257,9 +294,12 @@ def _end_of_epoch(
         "n_skipped_steps": position.n_skipped_steps,
         **record,
     }
-    for kind, sentence in warnings_of(
+    found = warnings_of(
         full, n_latent=run.model.n_latent, best_loss=best_before, n_steps=position.step
-    ).items():
+    )
+    if talk.watcher:
+        talk.watcher.warn(found)
+    for kind, sentence in found.items():
         if kind not in run.told:
             run.told.add(kind)
             talk.tell(f"Epoch {position.epoch}: {sentence}")

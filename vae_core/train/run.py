@@ -25,7 +25,8 @@ class Run:
     """A run's moving parts. `module` is what gradients flow through: the step, as it is or
     wrapped for several processes or compiled; `ema` the average of the weights, if any.
 
-    `loss_sum` is over the images of the `n_good` steps of this epoch whose gradient was finite.
+    `loss_sum` is over the images of the `n_good` steps of this epoch whose gradient was finite;
+    `is_finishing` once somebody asked it to end now with the best it has.
     """
 
     step_module: TrainStep
@@ -41,6 +42,7 @@ class Run:
     processes: Processes
     ema: Autoencoder | None = None
     told: set[str] = field(default_factory=set)
+    is_finishing: bool = False
 
     @property
     def model(self) -> Autoencoder:

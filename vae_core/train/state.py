@@ -15,11 +15,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vae_core.errors import CheckpointError
+from vae_core.errors import CheckpointError, TrainingError
 from vae_core.files import replace_file, write_json
 from vae_core.model import Autoencoder
+from vae_core.train.control import FOLDER
 
-FOLDER = "training"
+__all__ = ["FOLDER", "Position", "has_state", "load_state", "read_note", "save_state"]
 
 
 @dataclass
@@ -66,8 +67,15 @@ def save_state(
     tensors = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
     # The numbers travel in the header of the same file: one rename keeps both in step.
     note = json.dumps({"position": asdict(position), "config": config})
-    with replace_file(target / "state.safetensors") as temporary:
-        save_file(tensors, temporary, metadata={"state": note})
+    try:
+        with replace_file(target / "state.safetensors") as temporary:
+            save_file(tensors, temporary, metadata={"state": note})
+    except SafetensorError as error:
+        # How this library says that the disk is full.
+        raise TrainingError(
+            f"The training state in '{target}' could not be written ({error}); make room there "
+            "and go on with --resume, the state saved before is as it was."
+        ) from error
     write_json(target / "state.json", {"position": asdict(position), "config": config})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 FEW_ACTIVE_SHARE = 0.25
 TINY_KL_NATS = 0.1
 OVERFIT_SHARE = 0.05
+DIVERGED_SHARE = 0.25
 
 
 def warnings_of(
@@ -37,6 +38,11 @@ def warnings_of(
             f"Over-fitting: the validation loss {val:.1f} lies above the training loss "
             f"{train:.1f} and its own best {best_loss:.1f}; the best epoch is kept; use more "
             "images, a smaller network or fewer epochs."
+        )
+    elif best_loss is not None and val - best_loss > DIVERGED_SHARE * abs(best_loss):
+        found["divergence"] = (
+            f"Divergence: the loss of training and validation images rose to {val:.1f}, the best "
+            f"was {best_loss:.1f}; the best epoch is kept; lower --learning-rate."
         )
     skipped = int(record.get("n_skipped_steps", 0))
     if skipped:

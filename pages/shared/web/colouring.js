@@ -2,8 +2,8 @@
 import { el } from "./common.js";
 
 // Okabe-Ito, its yellow darkened for light backgrounds, and three more that stay apart from it.
-const TEN = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b5a100", "#7f4fc9", "#8c6d46", "#7d828c"];
-const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
+export const TEN = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b5a100", "#7f4fc9", "#8c6d46", "#7d828c"];
+export const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
 const UNNAMED = "#9a9a9a";
 const N_SHADES = 128;
 

@@ -1,0 +1,138 @@
+"""A model's report on the page: what was measured, or the way to have it measured."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import streamlit as st
+
+from pages.shared import cache, show
+from pages.shared.map_job import MapJob
+from vae_core.checkpoint import key_of
+from vae_core.report import report_sections
+
+REPORT: Final = "report.json"
+_STYLE: Final = """<style>
+.lxlib-report {--c0:#4c6ef5; --c1:#e8590c; --c2:#2b9a66; --c3:#c026d3; --c4:#e03131; --c5:#1098ad}
+.lxlib-report .grid {display:grid; gap:1.2rem; align-items:start;
+  grid-template-columns:repeat(auto-fit,minmax(min(300px,100%),1fr))}
+.lxlib-report .soft {opacity:.7; font-size:.86rem; max-width:70ch}
+.lxlib-report .wide {overflow-x:auto}
+.lxlib-report table {border-collapse:collapse; width:100%; font-size:.86rem;
+  font-variant-numeric:tabular-nums}
+.lxlib-report td, .lxlib-report th {padding:.22rem .5rem .22rem 0; border-bottom:1px solid #8883;
+  text-align:left; font-weight:400}
+.lxlib-report th {opacity:.65}
+.lxlib-report td:not(:first-child), .lxlib-report th:not(:first-child) {text-align:right}
+.lxlib-report svg {width:100%; height:auto}
+.lxlib-report svg line {stroke:#8884}
+.lxlib-report svg text {fill:currentColor; opacity:.7; font-size:12px}
+.lxlib-report .y, .lxlib-report .legend {text-anchor:end}
+.lxlib-report .x, .lxlib-report .label {text-anchor:middle}
+.lxlib-report svg polyline {fill:none; stroke-width:2}
+</style>"""
+
+
+def _colours() -> str:
+    rules = "".join(
+        f".lxlib-report :is(rect,circle,text).s{i} {{fill:var(--c{i}); opacity:1}}"
+        f".lxlib-report polyline.s{i} {{stroke:var(--c{i})}}"
+        for i in range(6)
+    )
+    return f"<style>{rules}</style>"
+
+
+def target(folder: Path) -> Path:
+    """The file a report is written to: what the job of writing it is known by."""
+    return folder / REPORT
+
+
+def report(folder: Path, card: Mapping[str, Any]) -> None:
+    """The report, and a button to make it (again) where the data are at hand."""
+    job = cache.map_jobs().get(target(folder))
+    is_running = job is not None and job.state == "running"
+    st.fragment(_job, run_every="1s" if is_running else None)(folder, card, is_running)
+    found = read_report(target(folder))
+    if found is None:
+        st.caption(
+            "There is no report yet: likelihood, KL, samples, rates and what the codes know."
+        )
+        return
+    if found.get("about", {}).get("key") != key_of(card):
+        st.warning("This report was made for other weights than the model has now.")
+    st.caption(_subject(found))
+    sections = report_sections(found)
+    for title, html in sections:
+        with st.expander(title, expanded=title == sections[0][0]):
+            st.html(f"{_STYLE}{_colours()}<div class='lxlib-report'>{html}</div>")
+
+
+def read_report(path: Path) -> dict[str, Any] | None:
+    """A report's JSON, None where there is none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("about"), dict) else None
+
+
+def _subject(found: Mapping[str, Any]) -> str:
+    about = found["about"]
+    n, seed = about.get("n_test_images"), about.get("seed")
+    images = f"{n:,} held-out images" if isinstance(n, int) else "held-out images"
+    return f"Measured on {images}, one training run, seed {show.plain(str(seed)[:20])}."
+
+
+# ---- making it -----------------------------------------------------------------------------------
+def _job(folder: Path, card: Mapping[str, Any], was_running: bool) -> None:
+    job = cache.map_jobs().get(target(folder))
+    if job is not None and job.state == "running":
+        _running(job)
+        return
+    if was_running:
+        # The report below is new.
+        st.rerun()
+    if job is not None and job.state == "failed":
+        st.error(f"The report was not made: {show.plain(job.problem)}")
+    checkpoint = cache.open_checkpoint(folder.name)
+    if checkpoint is None:
+        return
+    command = _command(folder, card)
+    if cache.originals(checkpoint) is None:
+        st.caption(
+            f"The data '{show.plain(show.source_name(card))}' are not on this machine (or have "
+            "changed). Where they are, this makes the report:"
+        )
+        st.code(shlex.join(["python", "-m", "vae_core", *command]), language="bash",
+                wrap_lines=True)  # fmt: skip
+        return
+    _offer(folder, command)
+
+
+def _running(job: MapJob) -> None:
+    st.progress(min(1.0, job.share), text=f"{job.text}; you can go on exploring.")
+    st.button("Cancel", icon=":material/close:", key="models_report_cancel", on_click=job.cancel,
+              disabled=job.text == "Stopping")  # fmt: skip
+
+
+def _offer(folder: Path, command: list[str]) -> None:
+    has_one = target(folder).is_file()
+    jobs = cache.map_jobs()
+    if st.button(
+        "Make the report again" if has_one else "Make the report",
+        icon=":material/lab_profile:", key="models_report", disabled=jobs.is_busy,
+        type="secondary" if has_one else "primary",
+        help="Measures everything on held-out images, in the background, some minutes on one "
+        "core." + " Another job of this kind is running." * jobs.is_busy,
+    ):  # fmt: skip
+        jobs.forget(target(folder))
+        jobs.start(command, folder=target(folder))
+        st.rerun()
+
+
+def _command(folder: Path, card: Mapping[str, Any]) -> list[str]:
+    return ["evaluate", str(folder), "--data", str(card["data"]["source"]), "--report"]

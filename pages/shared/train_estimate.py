@@ -1,0 +1,132 @@
+"""How long a run will take and how much memory: measured by the verb `estimate`, beside Start.
+
+A process of its own, so that the memory is that of a training process and the app stays free; it
+is stopped as soon as its answer is no longer wanted.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parents[2]
+_JOB = "train_estimate"
+State = Literal["running", "done", "failed"]
+
+
+@lru_cache(maxsize=1)
+def _place() -> threading.Semaphore:
+    """One measurement at a time on this server: two at once would slow each other down."""
+    return threading.Semaphore(1)
+
+
+class EstimateJob:
+    """One measurement; read `state`, `figures` and `problem` at any time."""
+
+    def __init__(self, arguments: tuple[str, ...]) -> None:
+        self.arguments = arguments
+        self.state: State = "running"
+        self.figures: Mapping[str, Any] = {}
+        self.problem = ""
+        self._unwanted = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No longer wanted: give the processor back at once."""
+        self._unwanted.set()
+        if self._process is not None:
+            self._process.kill()
+
+    def _run(self) -> None:
+        with _place():
+            if self._unwanted.is_set():
+                return
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "vae_core", "estimate", *self.arguments, "--json"],
+                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True, encoding="utf-8",
+            )  # fmt: skip
+            if self._unwanted.is_set():
+                self._process.kill()
+            out, said = self._process.communicate()
+        try:
+            self.figures = json.loads(out)
+            self.state = "done"
+        except ValueError:
+            lines = [line for line in said.splitlines() if line.strip()]
+            self.problem = lines[-1] if lines else "The measurement ended without an answer."
+            self.state = "failed"
+
+
+def estimate_of(arguments: tuple[str, ...]) -> EstimateJob:
+    """The measurement for these arguments of `train`: this session's last one, or a new one."""
+    job: EstimateJob | None = st.session_state.get(_JOB)
+    if job is None or job.arguments != arguments:
+        stop_estimate()
+        job = EstimateJob(arguments)
+        st.session_state[_JOB] = job
+    return job
+
+
+def known_seconds(arguments: tuple[str, ...]) -> float | None:
+    """What the run takes in all, if that has been measured already."""
+    job: EstimateJob | None = st.session_state.get(_JOB)
+    if job is None or job.arguments != arguments or job.state != "done":
+        return None
+    return float(job.figures["seconds_total"])
+
+
+def stop_estimate() -> None:
+    """Before a run starts: it needs the processor more."""
+    job: EstimateJob | None = st.session_state.pop(_JOB, None)
+    if job is not None:
+        job.stop()
+
+
+def show_estimate(arguments: tuple[str, ...]) -> None:
+    """One line that says what the run will take, as soon as it is known."""
+    job = estimate_of(arguments)
+    st.fragment(_line, run_every="0.5s" if job.state == "running" else None)(job)
+
+
+def _line(job: EstimateJob) -> None:
+    if job.state == "running":
+        st.caption(":material/hourglass_top: Measuring how long it will take; you need not wait.")
+    elif job.state == "failed":
+        st.caption(f":material/info: No estimate: {job.problem}")
+    else:
+        st.caption(in_words(job.figures))
+
+
+def in_words(figures: Mapping[str, Any]) -> str:
+    """The measured figures in one sentence."""
+    total = duration(float(figures["seconds_total"]))
+    speed = float(figures["images_per_second"])
+    passes = float(figures["seconds_training"]) / max(1e-9, float(figures["seconds_per_epoch"]))
+    memory = float(figures["memory_bytes"]) / 1e9
+    held = f", {memory:.1f} GB of memory" if memory else ""
+    return (
+        f":material/timer: About **{total}** in all{held}: {speed:,.0f} pictures per second, "
+        f"each seen about {max(1, round(passes)):,} times, then the map."
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time as it is spoken: 45 s, 1 min 20 s, 2 h 5 min."""
+    if seconds < 60:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    if seconds < 600:
+        minutes, rest = divmod(10 * round(seconds / 10), 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -1,0 +1,329 @@
+"""The page of all models: found, sorted, opened, noted, packed, brought, deleted."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import cache, models, models_details, models_list, models_report
+from tests.fixtures import save_small
+from tests.pages.conftest import OpenApp
+from vae_core.checkpoint import CARD, Listed, read_card
+from vae_core.files import write_json
+from vae_core.library import packed_model
+
+
+@pytest.fixture(scope="module")
+def _small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_small(tmp_path_factory.mktemp("small") / "stripes")
+
+
+@pytest.fixture
+def two(_small: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder with `a` and `b`, the same small model under two titles."""
+    for name, title, made in (("a", "Zebra", "2026-01-02"), ("b", "Apple pie", "2026-03-04")):
+        shutil.copytree(_small, tmp_path / name)
+        edit(tmp_path / name, title=title, created=f"{made}T00:00:00Z")
+    yield tmp_path
+    cache.map_jobs.clear()
+
+
+def edit(folder: Path, **fields: object) -> None:
+    write_json(folder / CARD, read_card(folder) | fields)
+
+
+def html(app: AppTest) -> str:
+    return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def titles(app: AppTest) -> list[str]:
+    """The titles of the cards from the first to the last."""
+    found = [part.split("</div>")[0] for part in html(app).split("<div class='lxlib-title'>")[1:]]
+    assert [element.value for element in app.exception] == []
+    return found
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(e.value for e in [*app.success, *app.error, *app.warning, *app.caption])
+
+
+def keys(app: AppTest) -> set[str | None]:
+    return {button.key for button in app.button}
+
+
+# ---- the list ------------------------------------------------------------------------------------
+def test_every_model_has_its_card_with_pictures_and_figures(open_app: OpenApp, two: Path) -> None:
+    edit(two / "a", metrics={"psnr_db": 21.25, "active_units": 2})
+    app = open_app("models", folder=two)
+    assert titles(app) == ["Apple pie", "Zebra"]
+    shown = html(app)
+    assert shown.count("<img class='lxlib-strip lxlib-sharp' src='data:image/png") == 2
+    assert "3 dimensions, 2 in use" in shown
+    assert "stripes, 40 images, grey 8×8" in shown
+    assert "21.2 dB (PSNR)" in shown
+    assert "<b>2</b> models" in shown
+
+
+@pytest.mark.parametrize(
+    ("order", "first"), [("newest first", "Apple pie"), ("title", "Apple pie"),
+                         ("best reconstruction", "Zebra"), ("largest on disk", "Zebra")],
+)  # fmt: skip
+def test_models_are_sorted_as_asked(open_app: OpenApp, two: Path, order: str, first: str) -> None:
+    edit(two / "a", metrics={"psnr_db": 21.2}, notes="x" * 5_000)
+    app = open_app("models", folder=two)
+    app.selectbox(key="models_order").set_value(order).run()
+    assert titles(app)[0] == first
+
+
+def test_models_are_found_by_words_of_their_notes(open_app: OpenApp, two: Path) -> None:
+    edit(two / "a", notes="A striped Animal")
+    app = open_app("models", folder=two)
+    app.text_input(key="models_find").set_value("animal zebra").run()
+    assert titles(app) == ["Zebra"]
+    app.text_input(key="models_find").set_value("horse").run()
+    assert titles(app) == []
+    assert "None of the 2 models" in said(app)
+
+
+def test_many_models_come_a_dozen_at_a_time(
+    open_app: OpenApp, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models_list, "N_AT_ONCE", 1)
+    app = open_app("models", folder=two)
+    assert titles(app) == ["Apple pie"]
+    next(b for b in app.button if b.label == "Show 1 more").click().run()
+    assert titles(app) == ["Apple pie", "Zebra"]
+
+
+def test_a_model_is_opened_in_explore(open_app: OpenApp, two: Path) -> None:
+    app = open_app("models", folder=two, model="a")
+    app.button(key="models_explore_0").click().run()
+    assert app.query_params["model"] == "b"
+    assert "Apple pie" in app.sidebar.selectbox[0].options
+
+
+def test_foreign_titles_are_shown_as_they_are(open_app: OpenApp, two: Path) -> None:
+    edit(two / "a", title="<img src=x onerror=alert(1)> **bold**")
+    app = open_app("models", folder=two)
+    assert "&lt;img src=x" in html(app)
+    assert "<img src=x" not in html(app)
+    app = open_app("models", folder=two, details="a")
+    assert "### \\<img src\\=x" in app.main.markdown[0].value
+
+
+# ---- one model -----------------------------------------------------------------------------------
+def test_details_show_the_card_the_command_and_the_raw_text(open_app: OpenApp, two: Path) -> None:
+    edit(two / "a", command="python -m vae_core train --data stripes")
+    app = open_app("models", folder=two)
+    app.button(key="models_details_1").click().run()
+    assert app.query_params["details"] == "a"
+    assert "<td>latent dimensions</td><td>3</td>" in html(app)
+    assert app.code[0].value == "python -m vae_core train --data stripes"
+    app.segmented_control(key="models_section").set_value("Raw").run()
+    assert json.loads(app.json[0].value)["title"] == "Zebra"
+    app.button(key="models_back").click().run()
+    assert len(titles(app)) == 2
+
+
+def test_renaming_reaches_the_card_and_the_list(open_app: OpenApp, two: Path) -> None:
+    app = open_app("models", folder=two, details="a", model="a")
+    app.text_input(key="models_title_a").set_value("Horse with lines")
+    press(app, "Rename")
+    assert "Renamed." in said(app)
+    assert read_card(two / "a")["title"] == "Horse with lines"
+    assert "Horse with lines" in app.sidebar.selectbox[0].options
+    app.text_input(key="models_title_a").set_value(" ")
+    press(app, "Rename")
+    assert "expected 1 to 200" in said(app)
+
+
+def test_notes_are_kept(open_app: OpenApp, two: Path) -> None:
+    app = open_app("models", folder=two, details="a")
+    app.text_area(key="models_notes_a").set_value("for the lecture")
+    press(app, "Save notes")
+    assert read_card(two / "a")["notes"] == "for the lecture"
+    assert open_app("models", folder=two, details="a").text_area[0].value == "for the lecture"
+
+
+def press(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == label).click().run()
+    assert [element.value for element in app.exception] == []
+
+
+def test_a_deleted_model_is_gone_and_another_is_chosen(open_app: OpenApp, two: Path) -> None:
+    app = open_app("models", folder=two, details="a", model="a")
+    app.button(key="models_delete").click().run()
+    assert not (two / "a").exists()
+    assert "a is deleted." in said(app)
+    assert app.query_params["model"] == "b"
+    assert "details" not in app.query_params
+    assert titles(app) == ["Apple pie"]
+
+
+def test_a_broken_model_is_named_and_can_be_deleted(open_app: OpenApp, two: Path) -> None:
+    (two / "a" / CARD).write_text("{}")
+    app = open_app("models", folder=two)
+    assert titles(app) == ["Apple pie"]
+    app.button(key="models_mend_0").click().run()
+    assert "not a card of this project" in said(app)
+    app.button(key="models_delete").click().run()
+    assert not (two / "a").exists()
+
+
+def test_models_that_came_with_the_app_are_not_deleted(
+    open_app: OpenApp, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (two / "checkpoints").mkdir()
+    shutil.move(two / "a", two / "checkpoints" / "a")
+    monkeypatch.setattr(models, "ROOT", two)
+    app = open_app("models", folder=two / "checkpoints", details="a")
+    assert "models_delete" not in keys(app)
+    assert "can be opened, not lost" in said(app)
+
+
+@pytest.mark.parametrize("name", ["..", "../a", "nowhere", "", "a/../b"])
+def test_only_listed_names_have_details(open_app: OpenApp, two: Path, name: str) -> None:
+    app = open_app("models", folder=two, details=name)
+    assert len(titles(app)) == 2
+
+
+# ---- zips ----------------------------------------------------------------------------------------
+def test_a_zip_is_taken_and_its_model_opened(open_app: OpenApp, two: Path) -> None:
+    packed = packed_model(two / "a")
+    app = open_app("models", folder=two)
+    app.file_uploader(key="models_zip").upload("mine.zip", packed, "application/zip").run()
+    app.button(key="models_import").click().run()
+    assert [element.value for element in app.exception] == []
+    assert app.query_params["details"] == "a-2"
+    assert read_card(two / "a-2")["files"] == read_card(two / "a")["files"]
+    assert "The same" not in said(app)
+
+
+def test_a_strange_zip_is_refused_in_a_sentence(open_app: OpenApp, two: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("../../evil.py", "print()")
+    app = open_app("models", folder=two)
+    app.file_uploader(key="models_zip").upload("x.zip", buffer.getvalue(), "application/zip").run()
+    app.button(key="models_import").click().run()
+    assert "none of the files of a model" in app.error[0].value.replace("\\", "")
+    assert sorted(path.name for path in two.iterdir()) == ["a", "b"]
+
+
+# ---- the report ----------------------------------------------------------------------------------
+@pytest.fixture
+def digits(tiny_checkpoints: Path, tmp_path: Path) -> Iterator[Path]:
+    shutil.copytree(tiny_checkpoints / "digits-2d", tmp_path / "digits")
+    yield tmp_path
+    cache.map_jobs.clear()
+
+
+def open_report(open_app: OpenApp, folder: Path, name: str) -> AppTest:
+    app = open_app("models", folder=folder, details=name)
+    app.segmented_control(key="models_section").set_value("Report").run()
+    assert [element.value for element in app.exception] == []
+    return app
+
+
+def until(true: Callable[[], bool], *, seconds: float = 120) -> None:
+    limit = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+
+
+def test_a_report_is_made_in_the_background_and_shown(
+    open_app: OpenApp, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = models_report._command
+    few = ["--limit", "60", "--importance-samples", "2"]
+    monkeypatch.setattr(models_report, "_command", lambda *a: [*real(*a), *few])
+    app = open_report(open_app, digits, "digits")
+    assert "There is no report yet" in said(app)
+    app.button(key="models_report").click().run()
+    assert "models_report_cancel" in keys(app)
+    job = cache.map_jobs().get(digits / "digits" / "report.json")
+    assert job is not None
+    assert models_details.is_busy(digits / "digits")
+    until(lambda: job.state != "running")
+    assert job.problem == ""
+    app.run()
+    assert [e.label for e in app.expander][:2] == ["Likelihood", "Latent space"]
+    assert "<svg" in html(app)
+    assert "Measured on 60 held-out images" in said(app)
+
+
+def test_without_the_data_the_command_is_given(open_app: OpenApp, two: Path) -> None:
+    app = open_report(open_app, two, "a")
+    assert "models_report" not in keys(app)
+    assert "--data stripes --report" in app.code[0].value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"about": 3}', "[" * 99_999],
+)  # fmt: skip
+def test_a_report_that_is_none_is_as_if_there_were_none(
+    open_app: OpenApp, two: Path, text: str
+) -> None:
+    (two / "a" / "report.json").write_text(text)
+    assert "There is no report yet" in said(open_report(open_app, two, "a"))
+
+
+def test_a_report_changed_by_hand_says_so_where_it_was_changed(
+    open_app: OpenApp, two: Path
+) -> None:
+    names = ("bounds", "latent", "pictures", "samples", "rates", "labels", "factors", "foreign")
+    found = {"about": {"key": 7}, "left_out": [1], **{name: {"psnr": []} for name in names}}
+    write_json(two / "a" / "report.json", found)
+    app = open_report(open_app, two, "a")
+    assert html(app).count("was changed or is damaged") == len(names)
+    assert "made for other weights" in said(app)
+
+
+# ---- cards changed by hand -----------------------------------------------------------------------
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "title a list": lambda card: card.update(title=[1]),
+    "title half a letter": lambda card: card.update(title="\ud800"),
+    "metrics a number": lambda card: card.update(metrics=3),
+    "metrics null": lambda card: card["metrics"].update(psnr_db=None),
+    "data a list": lambda card: card.update(data=[]),
+    "source a table": lambda card: card["data"].update(source={}),
+    "objective text": lambda card: card.update(objective="vae"),
+    "files a list": lambda card: card.update(files=["model.safetensors"]),
+    "n_codes text": lambda card: card.update(n_codes="many"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_card_changed_by_hand_is_one_sentence_and_breaks_no_other(
+    open_app: OpenApp, two: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    card = read_card(two / "a")
+    change(card)
+    (two / "a" / CARD).write_text(json.dumps(card))
+    app = open_app("models", folder=two)
+    assert titles(app) == ["Apple pie"]
+    assert len(app.sidebar.warning) == 1
+    assert "a" in app.sidebar.warning[0].value
+    assert [e.value for e in open_app("home", folder=two).exception] == []
+
+
+def test_sums_of_bytes_in_words() -> None:
+    sizes = (0, 999, 1_000, 1_234_567, 99_940_000, 99_960_000, 10**12)
+    assert [models_list.size_in_words(n) for n in sizes] == [
+        "0 bytes", "999 bytes", "1.0 kB", "1.2 MB", "99.9 MB", "100 MB", "1.0 TB",
+    ]  # fmt: skip
+
+
+def test_a_card_without_a_day_gets_the_folders(two: Path) -> None:
+    item = Listed(two / "a", read_card(two / "a") | {"created": "<b>yesterday</b>"})
+    assert models_list.all_models([item])[0].made[:2] == "20"

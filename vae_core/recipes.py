@@ -1,0 +1,193 @@
+"""Plain choices for a training run: what for, and how long; turned into a configuration.
+
+The figures behind the choices are in docs/decisions/0003, 0004 and 0009 and in docs/objectives.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vae_core.errors import ConfigError
+from vae_core.objectives.registry import (
+    WITHOUT_EVIDENCE,
+    build_objective,
+    settling_steps,
+    uses_labels,
+)
+from vae_core.train.arguments import arguments_of
+from vae_core.train.config import TrainConfig
+from vae_core.types import ImageSpec
+
+# Below this many images a batch is too small to estimate how dependent the dimensions are.
+LEAST_FOR_TC_IMAGES: Final = 2_000
+LEAST_BATCH_FOR_SETS: Final = 64
+_OF_WHOLE_BATCH: Final = frozenset({"beta-tcvae", "info-vae", "wae"})
+# With patience the run ends by itself; these only bound it.
+_MOST_IMAGES_SEEN, _MOST_EPOCHS, _LEAST_EPOCHS = 2_000_000, 500, 20
+VAL_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few plain choices: its name and the sentence that explains it."""
+
+    title: str
+    sentence: str
+
+
+GOALS: Final[Mapping[str, Choice]] = {
+    "reconstructions": Choice(
+        "Good reconstructions",
+        "Up to 32 numbers per picture, so that it can be rebuilt closely; the best start for "
+        "exploring, walking and finding unusual pictures.",
+    ),
+    "manifold": Choice(
+        "See it in 2-D",
+        "Only 2 numbers per picture: the map is the whole code, every place on it can be decoded; "
+        "reconstructions are rough.",
+    ),
+    "independent": Choice(
+        "Independent dimensions",
+        "About 10 numbers that are pushed to vary one thing each, so that a slider changes one "
+        "thing; reconstructions are softer.",
+    ),
+    "denoise": Choice(
+        "Remove noise",
+        "Sees noisy pictures and learns to give back the clean ones; for noise of about the "
+        "strength that can be set below.",
+    ),
+}
+LENGTHS: Final[Mapping[str, Choice]] = {
+    "1": Choice("1 minute", "Enough for a first map of some hundred small pictures."),
+    "5": Choice("5 minutes", "Sharper; right for some thousand pictures."),
+    "30": Choice("30 minutes", "For tens of thousands of pictures, or large ones."),
+    "until": Choice(
+        "Until it stops improving",
+        "Ends by itself when pictures that it has not seen no longer come out better.",
+    ),
+}
+DEFAULT_GOAL: Final = "reconstructions"
+DEFAULT_LENGTH: Final = "1"
+
+
+def recipe(goal: str, length: str, *, spec: ImageSpec, n_images: int) -> TrainConfig:
+    """The configuration for a goal and a length of `GOALS` and `LENGTHS`.
+
+    `ConfigError` for a goal or a length that is not among them.
+    """
+    for known, given in ((GOALS, goal), (LENGTHS, length)):
+        if given not in known:
+            raise ConfigError(f"'{given}' is none of {', '.join(known)}; choose one of them.")
+    return TrainConfig(
+        **_of_goal(goal, spec=spec, n_images=n_images), **_of_length(length, n_images=n_images)
+    )
+
+
+def recipe_arguments(goal: str, length: str, *, spec: ImageSpec, n_images: int) -> tuple[str, ...]:
+    """The same as flags of the verb `train`, without --data and --out."""
+    return arguments_of(recipe(goal, length, spec=spec, n_images=n_images))
+
+
+def _of_goal(goal: str, *, spec: ImageSpec, n_images: int) -> dict[str, Any]:
+    # A tiny picture, or a handful of them, has no use for more.
+    n_latent = 16 if spec.n_values <= 144 or n_images < 200 else 32
+    if goal == "manifold":
+        return {"n_latent": 2}
+    if goal == "independent":
+        name = "beta-tcvae" if n_images >= LEAST_FOR_TC_IMAGES else "beta-vae"
+        options = {"beta": _beta_for(spec)}
+        return {"n_latent": 10, "objective": name, "objective_options": options}
+    if goal == "denoise":
+        options = {"amount": 0.3}
+        return {
+            "n_latent": n_latent, "objective": "denoising-vae", "objective_options": options
+        }  # fmt: skip
+    return {"n_latent": n_latent}
+
+
+def _beta_for(spec: ImageSpec) -> float:
+    """More values per picture outweigh the KL more: what worked on digits, sprites and faces."""
+    return 4.0 if spec.n_values < 2_000 else 6.0 if spec.n_values < 10_000 else 10.0
+
+
+def _of_length(length: str, *, n_images: int) -> dict[str, Any]:
+    if length != "until":
+        return {"minutes": float(length)}
+    epochs = max(_LEAST_EPOCHS, min(_MOST_EPOCHS, _MOST_IMAGES_SEEN // max(1, n_images)))
+    return {"epochs": epochs, "patience_epochs": max(5, epochs // 8)}
+
+
+def check_settings(config: TrainConfig, *, n_images: int, n_classes: int) -> None:
+    """`ConfigError` when a run with these options could not train on such a set.
+
+    `n_classes` counts the classes the images are sorted into.
+    """
+    objective = build_objective(config.objective, config.objective_options)
+    if n_images < 3:
+        raise ConfigError(
+            f"{n_images} image(s) came, training and its check need at least 3; add images."
+        )
+    if uses_labels(objective) and n_classes < 2:
+        raise ConfigError(
+            f"The objective '{config.objective}' needs labels but the images are in "
+            f"{n_classes} class(es), 2 or more were expected; sort them into one folder per class "
+            "or choose another objective."
+        )
+    if config.n_labels and not uses_labels(objective):
+        raise ConfigError(
+            f"--n-labels {config.n_labels} came, but '{config.objective}' sees no labels; set it "
+            "to 0 or choose conditional-vae or m2."
+        )
+    if config.n_labels and not n_classes <= config.n_labels <= n_images:
+        raise ConfigError(
+            f"--n-labels {config.n_labels} came, expected {n_classes} (one per class) to "
+            f"{n_images} (all images); give a number in that range."
+        )
+    _check_options(config)
+
+
+def _check_options(config: TrainConfig) -> None:
+    options = config.objective_options
+    if options.get("importance_samples", 1) < 1:
+        raise ConfigError("--importance-samples 0 came, expected 1 or more; 5 is usual.")
+    if options.get("label_dropout", 0) > 1:
+        raise ConfigError(
+            f"--label-dropout {options['label_dropout']:g} came, expected a share from 0 to 1; "
+            "0.1 is usual."
+        )
+
+
+def advice(config: TrainConfig, *, spec: ImageSpec, n_images: int) -> tuple[str, ...]:
+    """Sentences on options that are allowed but will probably disappoint."""
+    found: list[str] = []
+    n_train = max(1, round(n_images * (1 - 2 * VAL_SHARE)))
+    batch = config.batch_for(n_train)
+    if config.objective in _OF_WHOLE_BATCH and batch < LEAST_BATCH_FOR_SETS:
+        found.append(
+            f"'{config.objective}' compares the codes of a batch with each other and has only "
+            f"{batch} in one; choose a batch size of {LEAST_BATCH_FOR_SETS} or more, or beta-vae."
+        )
+    settling = settling_steps(build_objective(config.objective, config.objective_options))
+    n_steps = max(1, n_train // batch) * config.epochs
+    if config.minutes is None and settling > n_steps:
+        found.append(
+            f"The objective changes over {settling:,} steps but the run has only {n_steps:,}; "
+            "choose more epochs or a shorter warm-up."
+        )
+    if config.n_latent > spec.n_values:
+        found.append(
+            f"{config.n_latent} latent dimensions are more than the {spec.n_values} values of a "
+            "picture; fewer do as well."
+        )
+    if config.likelihood == "bernoulli" and spec.channels == 3:
+        found.append(
+            "The likelihood 'bernoulli' tosses every colour value into 0 or 1; 'gaussian' suits "
+            "colour pictures."
+        )
+    if config.objective in WITHOUT_EVIDENCE and config.posterior == "full":
+        found.append(
+            f"'{config.objective}' samples nothing, so the posterior 'full' has no effect."
+        )
+    return tuple(found)
