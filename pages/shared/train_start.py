@@ -49,6 +49,8 @@ def _start(chosen: Chosen, settings: Settings) -> None:
             models.folder_for_runs(), chosen.name,
             arguments=(*chosen.data, *settings.arguments),
             title=settings.title, device=settings.device,
+            # Of two models of one name the app shows the first folder's alone.
+            taken=[item.path.name for item in models.listed_checkpoints()],
         )  # fmt: skip
     except ExplorerError as error:
         st.session_state[_PROBLEM] = str(error)

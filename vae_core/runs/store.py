@@ -82,7 +82,8 @@ def start_run(
 
     `arguments` are those of the verb train, with or without the verb; --out, --watch, --title
     and --device are added here. `name` becomes the folder's name, with -2, -3, … when that is
-    there or among `taken` (models of other folders, say). `TrainingError` when nothing can be written or the process does not start.
+    there or among `taken` (models of other folders, say). `TrainingError` when nothing can be
+    written or the process does not start.
     """
     words = tuple(arguments[1:] if list(arguments[:1]) == ["train"] else arguments)
     device = _resolved(device)
