@@ -46,6 +46,9 @@ _PROBLEM = "train_data_problem"
 _STYLE: Final = """<style>
 .st-key-train_drop [data-testid=stFileUploaderDropzone] {min-height:9rem; justify-content:center;
   align-items:center; border:2px dashed #8888; border-radius:.75rem}
+.st-key-train_drop [data-testid=stFileUploaderDropzoneInstructions] {flex:none}
+.st-key-train_drop [data-testid=stFileUploaderDropzone] > span::before {
+  content:"Drop here, or"; margin-right:.7rem; opacity:.8}
 </style>"""
 
 
@@ -82,7 +85,7 @@ def _dropped() -> Asked:
     if files:
         _take(files)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("Nothing at hand?")
+        st.caption("Nothing at hand?", width="content")
         st.button("Use a built-in set", key="train_use_set", icon=":material/photo_library:",
                   on_click=_choose_way, args=(BUILT_IN,))  # fmt: skip
     return None
