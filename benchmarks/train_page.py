@@ -6,8 +6,8 @@ faces    a zip of 400 grey 64x64 faces, all defaults: seconds from the drop to t
          reconstructions on the screen and to a map that can be clicked; clicks counted.
 cifar    cifar10-5k.zip of VAE_DATA_DIR (5,000 JPEGs in class folders): seconds from the drop to
          the first training step; the visitor presses Start as soon as it is there.
-restart  the app is killed (SIGKILL) and started again ten times in mid-run: how often the run is found at
-         its link, alive and further than before.
+restart  the app is killed (SIGKILL) and started again ten times in mid-run: how often the run is
+         found at its link, alive and further than before.
 
 Each part is merged into benchmarks/results/train_page.json.
 """

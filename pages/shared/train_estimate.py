@@ -7,6 +7,7 @@ is stopped as soon as its answer is no longer wanted.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -55,6 +56,8 @@ class EstimateJob:
                 [sys.executable, "-m", "vae_core", "estimate", *self.arguments, "--json"],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, text=True, encoding="utf-8",
+                # As the run itself will have it (see vae_core.runs.launch).
+                env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
             )  # fmt: skip
             if self._unwanted.is_set():
                 self._process.kill()
