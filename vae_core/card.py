@@ -130,6 +130,7 @@ _REQUIRED: Final[Mapping[str, Check]] = {
 }
 _OPTIONAL: Final[Mapping[str, Check]] = {
     "notes": _text(),
+    "renamed": _truth,
     "command": _text(),
     "created": _text(),
     "data.n_images": _COUNT,

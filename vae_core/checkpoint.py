@@ -219,6 +219,16 @@ def read_card(path: Path) -> dict[str, Any]:
     return card
 
 
+def own_words(path: Path) -> dict[str, Any]:
+    """What a person wrote into a card and a run that goes on must keep: notes, a new title."""
+    try:
+        card = read_card(path)
+    except CheckpointError:
+        return {}
+    names = ("notes", "title", "renamed") if card.get("renamed") else ("notes",)
+    return {name: card[name] for name in names if name in card}
+
+
 def verify_checkpoint(path: Path) -> dict[str, Any]:
     """Check that all files are there with the hashes of the card; returns the card."""
     card = read_card(path)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_core.checkpoint import CARD, save_checkpoint, versions
+from vae_core.checkpoint import CARD, own_words, save_checkpoint, versions
 from vae_core.data.imageset import ImageSet
 from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.bounds import evidence_bounds
@@ -237,6 +237,7 @@ def train_checkpoint(
     follow("Measuring and saving", 1, 1)
     metrics = measure(model, codes, images, config)
     card = _card(images, config, position, record, metrics, command=command, title=title)
+    card |= own_words(folder) if resume else {}
     prior = fit_prior(codes, seed=config.seed)
     save_checkpoint(
         folder, model, card=card, codes=codes, maps=maps, prior=prior,

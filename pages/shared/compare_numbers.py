@@ -13,14 +13,15 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared import cache, models, show
-from pages.shared.compare_choice import GREY, Comparison, colour_of
+from pages.shared.compare_choice import GREY, Comparison, colour_of, safe
 from vae_core.apply.compare import ModelCoder
 from vae_core.apply.compare_report import (
     Figure,
     Rates,
     card_rate,
     figures_of,
-    rates_from,
+    measured_figures,
+    measured_rates,
     read_report,
     reported_rates,
 )
@@ -32,7 +33,7 @@ _QUIET: Final = "rgba(128,128,140,.55)"
 
 STYLE: Final = """<style>
 .lxn-scroll {overflow-x:auto}
-.lxn-table {border-collapse:collapse; font-size:.9rem; min-width:100%}
+.lxn-table {border-collapse:collapse; font-size:.9rem; min-width:min(100%,62rem)}
 .lxn-table th, .lxn-table td {padding:.35rem .7rem; text-align:right; white-space:nowrap;
   border-bottom:1px solid #8883; font-variant-numeric:tabular-nums}
 .lxn-table thead th {white-space:normal; vertical-align:bottom; min-width:7rem;
@@ -50,12 +51,17 @@ STYLE: Final = """<style>
 
 def section(comparison: Comparison) -> None:
     """The table, the KL of each dimension, and the chart of bits against quality."""
-    figures = figures_of(comparison.checkpoints)
-    st.html(STYLE + table_html(comparison, figures))
+    seen = safe(comparison)
+    if seen is None:
+        return
+    sizes = [item.coder.n_latent for item in seen[len(comparison.coders) :]]
+    figures = (*measured_figures(seen), *figures_of(comparison.checkpoints, linear=sizes))
+    st.html(STYLE + table_html(comparison, figures, names=[s.coder.name for s in seen]))
     st.caption(
-        "Green with ★: the best of the row; rows without one have no better or worse. Figures are "
-        "those of each model's card and report, measured on its own held-out images; “–” was not "
-        "measured: `python -m vae_core evaluate CHECKPOINT --data … --report` does it. "
+        "Green with ★: the best of the row; rows without one have no better or worse. Below the "
+        "first part, figures are those of each model's card and report, measured on its own "
+        "held-out images; “–” was not measured: "
+        "`python -m vae_core evaluate CHECKPOINT --data … --report` does it. "
         "Hover a name to read what it means."
     )
     left, right = st.columns(2)
@@ -65,17 +71,15 @@ def section(comparison: Comparison) -> None:
         _rates(comparison)
 
 
-def table_html(comparison: Comparison, figures: Sequence[Figure]) -> str:
-    """Measures down, models across."""
+def table_html(comparison: Comparison, figures: Sequence[Figure], *, names: Sequence[str]) -> str:
+    """Measures down, models and PCA across."""
     heads = "".join(
-        f'<th scope="col" style="--lxn-colour:{colour_of(comparison, i)}">{escape(coder.name)}</th>'
-        for i, coder in enumerate(comparison.coders)
+        f'<th scope="col" style="--lxn-colour:{colour_of(comparison, i)}">{escape(name)}</th>'
+        for i, name in enumerate(names)
     )
     parts = []
     for name, rows in groupby(figures, key=lambda figure: figure.section):
-        parts.append(
-            f'<tr class="lxn-part"><th colspan="{len(comparison.coders) + 1}">{name}</th></tr>'
-        )
+        parts.append(f'<tr class="lxn-part"><th colspan="{len(names) + 1}">{name}</th></tr>')
         parts += [_row(figure) for figure in rows]
     return (
         '<div class="lxn-scroll"><table class="lxn-table" data-testid="compare-table">'
@@ -99,7 +103,7 @@ def _number(value: float | None) -> str:
         return "–"
     if abs(value) >= 1_000 or value == int(value):
         return f"{value:,.0f}".replace("-", "−")
-    text = f"{value:.1f}" if abs(value) >= 100 else f"{value:.3g}"
+    text = f"{value:.1f}" if abs(value) >= 100 else f"{value:#.3g}"
     return text.replace("-", "−")
 
 
@@ -235,7 +239,7 @@ def _line(comparison: Comparison, coder: ModelCoder) -> Rates | None:
         return known
     images = comparison.images
     found: Rates | None = cache.kept(
-        lambda: rates_from(plain_code_points(
+        lambda: measured_rates(plain_code_points(
             checkpoint.model, fit_images(images, coder.spec), steps=STEPS)),
         "rates", checkpoint, images,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from pages.shared.compare_choice import Comparison, colour_of, pca_of
 from pages.shared.compare_payload import linear_part
 from pages.shared.compare_rows import PictureRow, show_rows
 from vae_core.apply.compare import Coder, Linear, ModelCoder, blend
-from vae_core.apply.compare_report import read_report
+from vae_core.apply.compare_report import number_in, read_report
 from vae_core.examine import draw_codes
 
 STEPS: Final = 11
@@ -134,11 +134,11 @@ def _draw_notes(coder: Coder, *, is_fitted: bool) -> list[str]:
     assert isinstance(coder, ModelCoder)
     notes = [] if is_fitted else [_radii(coder)]
     checkpoint = coder.checkpoint
-    samples = (read_report(checkpoint.path, key=checkpoint.key) or {}).get("samples") or {}
+    report = read_report(checkpoint.path, key=checkpoint.key)
     kind = "drawn_from_mixture" if is_fitted else "drawn_from_normal"
-    if samples.get(kind) and samples.get("held_out"):
-        real = samples["held_out"]["distance"]
-        notes.append(f"Fréchet {samples[kind]['distance']:.2f} (real {real:.2f})")
+    drawn, real = (number_in(report, "samples", n, "distance") for n in (kind, "held_out"))
+    if drawn is not None and real is not None:
+        notes.append(f"Fréchet {drawn:.2f} (real {real:.2f})")
     return notes
 
 

@@ -16,6 +16,8 @@ from vae_core.checkpoint import key_of
 from vae_core.report import report_sections
 
 REPORT: Final = "report.json"
+# Figures first, then the first chart; the others are a click away.
+N_UNFOLDED: Final = 2
 _STYLE: Final = """<style>
 .lxlib-report {--c0:#4c6ef5; --c1:#e8590c; --c2:#2b9a66; --c3:#c026d3; --c4:#e03131; --c5:#1098ad}
 .lxlib-report .grid {display:grid; gap:1.2rem; align-items:start;
@@ -65,9 +67,8 @@ def report(folder: Path, card: Mapping[str, Any]) -> None:
     if found.get("about", {}).get("key") != key_of(card):
         st.warning("This report was made for other weights than the model has now.")
     st.caption(_subject(found))
-    sections = report_sections(found)
-    for title, html in sections:
-        with st.expander(title, expanded=title == sections[0][0]):
+    for number, (title, html) in enumerate(report_sections(found)):
+        with st.expander(title, expanded=number < N_UNFOLDED):
             st.html(f"{_STYLE}{_colours()}<div class='lxlib-report'>{html}</div>")
 
 

@@ -1,49 +1,34 @@
-"""Choosing what to train on: dropped files, a built-in set, a folder, or data dropped before."""
+"""Choosing what to train on, and seeing what was found in it before anything starts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from pages.shared import models, show, train_found
+from pages.shared import models, show, train_found, train_sources
 from vae_core.data.catalogue import CATALOGUE
-from vae_core.data.dropped import amount
-from vae_core.data.incoming import (
-    QUOTA_BYTES,
-    Upload,
-    delete_upload,
-    keep_upload,
-    list_uploads,
-    slug,
-)
-from vae_core.data.inspection import Inspection, inspect_source, preview
-from vae_core.data.roots import allowed_path
+from vae_core.data.inspection import Inspection, inspect_source
 from vae_core.errors import DataError
 
-DROP, BUILT_IN, FOLDER, BEFORE = (
-    "Drop files",
-    "A built-in set",
-    "A folder on this computer",
-    "Dropped before",
-)
-# Little below the server's own limit; 512 would be shown as a rounded gigabyte.
-MAX_FILE_MB: Final = 500
 SIZES: Final = (16, 28, 32, 48, 64, 96, 128)
 _COLOURS: Final = {"As the pictures are": None, "Grey": 1, "Colour": 3}
-_DEFAULT_SET: Final = "faces"
-_ROUND, _DROPPED, _SET, _AGAIN = "train_round", "train_dropped", "train_set", "train_again"
-_FOUND, _STOPPED, _PROBLEM = "train_found", "train_stopped", "train_data_problem"
+# How many are drawn of generated sets, the default first: a face takes some milliseconds.
+_NUMBERS: Final = {"faces": (3_000, 1_000, 10_000, 20_000), "sprites": (20_000, 5_000, 100_000)}
+_FOUND, _STOPPED, _AGAIN = "train_found", "train_stopped", "train_again"
 # Inspections remembered per session: going back and forth between sources is instant.
 _N_FOUND: Final = 6
+
+
+class Wanted(NamedTuple):
+    """How the visitor wants the pictures; None where they decide themselves."""
+
+    size: int | None
+    channels: int | None
+    n_images: int | None
 
 
 @dataclass(frozen=True)
@@ -55,231 +40,51 @@ class Chosen:
     name: str
     size: int | None = None
     channels: int | None = None
+    n_images: int | None = None
 
     @property
     def data(self) -> tuple[str, ...]:
         """Arguments of `train` that give it exactly what was inspected."""
-        size = () if self.size is None else ("--size", str(self.size))
-        channels = () if self.channels is None else ("--channels", str(self.channels))
-        return ("--data", self.source, *size, *channels)
+        asked = {"--size": self.size, "--channels": self.channels, "--images": self.n_images}
+        given = ((flag, str(n)) for flag, n in asked.items() if n is not None)
+        return ("--data", self.source, *(part for pair in given for part in pair))
 
 
 def choose_data() -> Chosen | None:
     """The visitor's choice with what was found in it; None while there is none."""
-    uploads = list_uploads(uploads_folder())
-    ways = [DROP, BUILT_IN, FOLDER, *([BEFORE] if uploads else [])]
-    way = st.segmented_control(
-        "Train on", ways, default=DROP, required=True, key="train_way",
-        label_visibility="collapsed", persist_state="session",
-    )  # fmt: skip
-    if problem := st.session_state.pop(_PROBLEM, ""):
-        st.error(show.plain(problem))
-    asked = _ASKS[str(way)]()
+    asked = train_sources.choose_source()
     if asked is None:
         return None
     source, name = asked
-    # Drawn below, beside what they change; a widget's value is known before.
-    size = st.session_state.get("train_size")
-    channels = _COLOURS.get(st.session_state.get("train_colour", ""))
-    found = _inspected(source, size, channels)
-    return None if found is None else Chosen(source, found, name, size, channels)
-
-
-def uploads_folder() -> Path:
-    """Where dropped data sets lie: beside the runs, hidden from lists of models."""
-    return models.folder_for_runs() / ".data"
-
-
-# ---- sources: what --data gets, and a name -----------------------------------------------------
-Asked = tuple[str, str] | None
-
-
-def _dropped() -> Asked:
-    path = st.session_state.get(_DROPPED)
-    if path is not None and path.exists():
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.button("Other files", key="train_other", icon=":material/upload:",
-                      on_click=_forget)  # fmt: skip
-            st.caption(f":material/check_circle: **{_title(path)}** is here; it stays for later.")
-        return _relative(path), _title(path)
-    turn = st.session_state.setdefault(_ROUND, 0)
-    files = st.file_uploader(
-        "Drop a zip of pictures (with a folder for each kind, if there are kinds), the pictures "
-        "themselves, or a NumPy or IDX file",
-        accept_multiple_files=True,
-        max_upload_size=MAX_FILE_MB,
-        key=f"train_files_{turn}",
-        help="PNG, JPEG, WebP, GIF, BMP, TIFF or PPM pictures; .npz or .npy with [N,H,W] or "
-        "[N,H,W,3]; images and labels as in MNIST. They stay on this computer until deleted "
-        f"under '{BEFORE}'.",
-    )
-    if files:
-        _take(files)
-    st.caption("Nothing at hand? A built-in set needs no files.")
-    return None
-
-
-def _take(files: list[Any]) -> None:
-    """Keep the files on disk and start a new round: an empty uploader, and memory given back."""
-    try:
-        with st.spinner("Keeping the files…"):
-            path = keep_upload([(f.name, f.getvalue()) for f in files], uploads_folder())
-        st.session_state[_DROPPED] = path
-    except DataError as error:
-        st.session_state[_PROBLEM] = str(error)
-        st.session_state.pop(_DROPPED, None)
-    _give_back(files)
-    st.session_state[_ROUND] += 1
-    st.rerun()
-
-
-def _give_back(files: list[Any]) -> None:
-    """Streamlit would hold the bytes in memory until the tab is closed."""
-    context = get_script_run_ctx()
-    manager = None if context is None else context.uploaded_file_mgr
-    if context is not None and isinstance(manager, MemoryUploadedFileManager):
-        for file in files:
-            manager.remove_file(context.session_id, file.file_id)
-
-
-def _forget() -> None:
-    st.session_state.pop(_DROPPED, None)
-
-
-def _built_in() -> Asked:
-    chosen = st.session_state.setdefault(_SET, _DEFAULT_SET)
-    for start in range(0, len(CATALOGUE), 3):
-        for column, name in zip(st.columns(3), list(CATALOGUE)[start : start + 3], strict=False):
-            with column, st.container(border=True):
-                _card(name, is_chosen=name == chosen)
-    return chosen, chosen
-
-
-def _card(name: str, *, is_chosen: bool) -> None:
-    with st.container(horizontal=True, horizontal_alignment="distribute",
-                      vertical_alignment="center"):  # fmt: skip
-        st.markdown(f"**{name}**", width="content")
-        st.button(
-            "Chosen" if is_chosen else "Choose", key=f"train_set_{name}", disabled=is_chosen,
-            icon=":material/check:" if is_chosen else None, on_click=_choose_set, args=(name,),
-        )  # fmt: skip
-    images = _preview(name)
-    if images is not None:
-        st.html(train_found.small_row(images))
-    else:
-        st.caption(":material/download: downloaded when it is first used")
-    st.caption(CATALOGUE[name].description)
-
-
-@lru_cache(maxsize=16)
-def _preview(name: str) -> NDArray[np.uint8] | None:
-    return preview(name, 9)
-
-
-def _choose_set(name: str) -> None:
-    st.session_state[_SET] = name
-
-
-def _from_folder() -> Asked:
-    roots = models.data_roots()
-    near = _near(roots)
-    st.text_input(
-        "Path of a folder, zip, tar, NumPy or IDX file", key="train_path",
-        placeholder=str(near[0]) if near else "pictures/cats", persist_state="session",
-        help="Below " + ", ".join(f"`{root}`" for root in roots) + ". Whoever runs the app allows "
-        "other folders with the setting VAE_DATA_ROOTS.",
-    )  # fmt: skip
-    if near:
-        with st.container(horizontal=True):
-            for index, path in enumerate(near):
-                st.button(path.name, key=f"train_near_{index}", type="tertiary",
-                          icon=":material/folder:" if path.is_dir() else ":material/draft:",
-                          on_click=_choose_path, args=(str(path),))  # fmt: skip
-    text = st.session_state.get("train_path") or ""
-    if not text.strip():
-        return None
-    try:
-        path = allowed_path(text, roots)
-    except DataError as error:
-        st.error(show.plain(str(error)))
-        return None
-    return str(path), slug(path.stem, otherwise="folder")
-
-
-def _near(roots: tuple[Path, ...], *, most: int = 12) -> list[Path]:
-    """What lies directly in the allowed folders and may be data."""
-    wanted = {".zip", ".npz", ".npy", ".tar"}
-    found: list[Path] = []
-    for root in roots:
-        if root.is_dir():
-            inside = sorted(root.iterdir())
-            found += [p for p in inside if p.is_dir() or p.suffix.lower() in wanted]
-    return [path for path in found if not path.name.startswith(".")][:most]
-
-
-def _choose_path(text: str) -> None:
-    st.session_state["train_path"] = text
-
-
-def _before() -> Asked:
-    uploads = list_uploads(uploads_folder())
-    if not uploads:
-        return None
-    by_path = {item.path: item for item in uploads}
-    left, right = st.columns([5, 1], vertical_alignment="bottom")
-    path = left.selectbox(
-        "Data dropped before", list(by_path), key="train_before", persist_state="session",
-        format_func=lambda p: f"{_title(p)} · {amount(by_path[p].n_bytes)}" if p in by_path else "",
-    )  # fmt: skip
-    if path not in by_path:
-        path = uploads[0].path
-    with right.popover("Delete", icon=":material/delete:", width="stretch"):
-        _ask_to_delete(by_path[path])
-    used = sum(item.n_bytes for item in uploads)
-    st.caption(f"{amount(used)} of {amount(QUOTA_BYTES)} for dropped data are used.")
-    return _relative(path), _title(path)
-
-
-def _ask_to_delete(item: Upload) -> None:
-    st.markdown(
-        f"Delete **{item.name}** ({amount(item.n_bytes)}) for good? Models trained on it keep "
-        "working, but can no longer show its pictures."
-    )
-    st.button("Delete it", type="primary", key="train_delete", on_click=_delete, args=(item.path,))
-
-
-def _delete(path: Path) -> None:
-    try:
-        delete_upload(path, uploads_folder())
-    except DataError as error:
-        st.session_state[_PROBLEM] = str(error)
-    if st.session_state.get(_DROPPED) == path:
-        _forget()
-
-
-_ASKS: Final[dict[str, Callable[[], Asked]]] = {
-    DROP: _dropped,
-    BUILT_IN: _built_in,
-    FOLDER: _from_folder,
-    BEFORE: _before,
-}
-
-
-def _title(path: Path) -> str:
-    """The name of dropped data without the hash that keeps it apart from others."""
-    return path.name.rpartition("-")[0] or path.stem
-
-
-def _relative(path: Path) -> str:
-    """As one types it in the project's folder, if it lies there."""
-    path = path.resolve()
-    return str(path.relative_to(models.ROOT)) if path.is_relative_to(models.ROOT) else str(path)
+    wanted = _wanted(source)
+    found = _inspected(source, wanted)
+    return None if found is None else Chosen(source, found, name, *wanted)
 
 
 # ---- looking -----------------------------------------------------------------------------------
-def _options() -> None:
+def _wanted(source: str) -> Wanted:
+    """What the widgets say that are drawn below, beside what they change."""
+    numbers = _NUMBERS.get(source)
+    return Wanted(
+        st.session_state.get("train_size"),
+        _COLOURS.get(st.session_state.get("train_colour", "")),
+        st.session_state.get(f"train_number_{source}", numbers[0]) if numbers else None,
+    )
+
+
+def _options(source: str) -> None:
     """Size and channels as wished; the pictures decide unless the visitor does."""
-    with st.expander("Size and colour", icon=":material/aspect_ratio:"):
+    numbers = _NUMBERS.get(source, ())
+    title = "Size, colour and number" if numbers else "Size and colour"
+    with st.expander(title, icon=":material/aspect_ratio:"):
+        if numbers:
+            st.selectbox(
+                "Number of pictures", sorted(numbers), index=sorted(numbers).index(numbers[0]),
+                key=f"train_number_{source}", persist_state="session",
+                format_func=lambda n: f"{n:,}",
+                help="More pictures give a better model in a long run, but drawing them comes "
+                "first: a thousand faces take about five seconds.",
+            )  # fmt: skip
         left, right = st.columns(2)
         left.selectbox(
             "Size", [None, *SIZES], key="train_size", persist_state="session",
@@ -292,27 +97,27 @@ def _options() -> None:
         )  # fmt: skip
 
 
-def _inspected(source: str, size: int | None, channels: int | None) -> Inspection | None:
+def _inspected(source: str, wanted: Wanted) -> Inspection | None:
     """What is in the source, shown; looked at once per session unless asked again."""
-    key = (source, size, channels, st.session_state.get(_AGAIN, 0))
+    key = (source, wanted, st.session_state.get(_AGAIN, 0))
     kept: dict[Any, tuple[Inspection, str]] = st.session_state.setdefault(_FOUND, {})
     if key not in kept:
         if st.session_state.get(_STOPPED) == key:
             st.warning("Stopped looking at the pictures.")
             st.button("Look again", key="train_look", on_click=_stop, args=(None,))
             return None
-        found = _look(source, size, channels, key)
+        found = _look(source, wanted, key)
         if found is None:
             return None
         kept[key] = (found, train_found.drawn(found))
         while len(kept) > _N_FOUND:
             del kept[next(iter(kept))]
     found, sheet = kept[key]
-    train_found.show_found(found, sheet, options=_options)
+    train_found.show_found(found, sheet, options=partial(_options, source))
     return found
 
 
-def _look(source: str, size: int | None, channels: int | None, key: Any) -> Inspection | None:
+def _look(source: str, wanted: Wanted, key: Any) -> Inspection | None:
     """Inspect with a bar; pressing Cancel ends this run of the page at the bar's next step."""
     place = st.empty()
     with place.container():
@@ -324,7 +129,10 @@ def _look(source: str, size: int | None, channels: int | None, key: Any) -> Insp
         bar.progress(min(1.0, done / max(total, 1)), text=f"Looking at the pictures · {done:,}")
 
     try:
-        return inspect_source(_named(source), size=size, channels=channels, progress=report)
+        return inspect_source(
+            _named(source), size=wanted.size, channels=wanted.channels, n_images=wanted.n_images,
+            progress=report,
+        )  # fmt: skip
     except DataError as error:
         st.error(show.plain(str(error)))
         st.button("Look again", key="train_look_again", icon=":material/refresh:", on_click=_again)

@@ -41,6 +41,8 @@ _STYLE: Final = """<style>
 .lxd-card .lxd-row {flex-wrap:nowrap; overflow:hidden}
 .lxd-plan {margin:0; padding-left:1.1rem; line-height:1.45; font-size:.92rem}
 .lxd-sizes {display:block; width:100%; max-width:15rem}
+@media (max-width:640px) {.lxd-all .lxd-row img:nth-child(n+25) {display:none}
+  .lxd-classes .lxd-row img:nth-child(n+8) {display:none}}
 </style>"""
 
 
@@ -190,7 +192,7 @@ def _show_copies(found: Inspection) -> None:
     title = f"{n:,} exact {'copy' if n == 1 else 'copies'}"
     with st.expander(title, icon=":material/content_copy:"):
         rows = [
-            {"kept as it is": group[0], "has the same content": ", ".join(group[1:6])}
+            {"picture": group[0], "the same again": ", ".join(group[1:6])}
             for group in found.duplicates[:N_LISTED]
         ]
         _table(rows, len(found.duplicates))

@@ -46,8 +46,8 @@ def _shown(folder: Path, only: str | None) -> list[RunView]:
 
 def _board(folder: Path, only: str | None, was_alive: bool) -> None:
     runs = _shown(folder, only)
-    if was_alive and not any(run.is_alive for run in runs):
-        # The rest of the page has something new to show, and the ticking can end.
+    if was_alive != any(run.is_alive for run in runs):
+        # The ticking begins or ends, and the rest of the page has something new to show.
         st.rerun()
     if problem := st.session_state.pop(_PROBLEM, ""):
         st.error(problem)

@@ -96,6 +96,22 @@ def running_app(
                 process.wait()
 
 
+def live_page(folder: Path, runs: Path) -> Path:
+    """A script in `folder` that shows the runs of a folder and nothing else: `?only=` names one."""
+    folder.mkdir(parents=True)
+    # Streamlit serves the files beside the script it was started with.
+    (folder / "static").symlink_to(ROOT / "static")
+    script = folder / "live.py"
+    script.write_text(
+        "from pathlib import Path\n\nimport streamlit as st\n\n"
+        "from pages.shared import train_live\n\n"
+        "st.set_page_config(layout='wide')\n"
+        f"train_live.show_runs(Path({str(runs)!r}), only=st.query_params.get('only'))\n",
+        encoding="utf-8",
+    )
+    return script
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The system's Chromium, without a window."""

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import train_data
+from pages.shared import train_data, train_sources
 from vae_core.data.incoming import keep_upload, list_uploads
 
 OPAQUE = "application/octet-stream"
@@ -68,8 +68,7 @@ CATS = zipped(
 
 
 def drop(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
-    (uploader,) = app.get("file_uploader")
-    uploader.set_value([(name, data, OPAQUE) for name, data in files])  # type: ignore[attr-defined]
+    app.file_uploader[0].set_value([(name, data, OPAQUE) for name, data in files])
     return run(app)
 
 
@@ -97,8 +96,8 @@ def test_one_drop_is_all_it_takes(section: AppTest, tmp_path: Path) -> None:
 
 def test_the_choice_outlives_a_look_at_another_way(section: AppTest) -> None:
     before = given(drop(section, ("cats.zip", CATS)))
-    assert given(go(section, train_data.BUILT_IN)) != before
-    assert given(go(section, train_data.DROP)) == before
+    assert given(go(section, train_sources.BUILT_IN)) != before
+    assert given(go(section, train_sources.DROP)) == before
     section.button(key="train_other").click()
     assert given(run(section)) is None and len(section.get("file_uploader")) == 1
 
@@ -121,12 +120,21 @@ def test_what_is_no_data_is_told_and_another_can_be_dropped(
 
 
 def test_built_in_sets_need_no_files(section: AppTest) -> None:
-    chosen = given(go(section, train_data.BUILT_IN))
-    assert chosen is not None and chosen.data == ("--data", "faces")
+    chosen = given(go(section, train_sources.BUILT_IN))
+    assert chosen is not None and chosen.data == ("--data", "faces", "--images", "3000")
+    assert chosen.inspection.n_images == 3_000
     section.button(key="train_set_digits").click()
     chosen = given(run(section))
     assert chosen is not None and chosen.source == chosen.name == "digits"
     assert len(chosen.inspection.classes) == 10
+
+
+def test_without_files_one_click_leads_to_a_set(section: AppTest) -> None:
+    section.button(key="train_use_set").click()
+    assert given(run(section)) is not None and len(section.warning) == 0
+    section.selectbox(key="train_number_faces").set_value(1_000)
+    chosen = given(run(section))
+    assert chosen is not None and chosen.data[-1] == "1000"
 
 
 def test_size_and_colour_reach_the_sheet_and_the_command(section: AppTest) -> None:
@@ -139,7 +147,7 @@ def test_size_and_colour_reach_the_sheet_and_the_command(section: AppTest) -> No
 
 
 def test_a_folder_is_taken_only_below_the_allowed_ones(section: AppTest, tmp_path: Path) -> None:
-    go(section, train_data.FOLDER)
+    go(section, train_sources.FOLDER)
     for text in ("/etc", "../runs", "waves/../../runs"):
         section.text_input(key="train_path").set_value(text)
         assert given(run(section)) is None
@@ -151,16 +159,16 @@ def test_a_folder_is_taken_only_below_the_allowed_ones(section: AppTest, tmp_pat
 
 
 def test_what_lies_in_the_allowed_folders_is_one_click_away(section: AppTest) -> None:
-    go(section, train_data.FOLDER)
+    go(section, train_sources.FOLDER)
     section.button(key="train_near_0").click()
     chosen = given(run(section))
     assert chosen is not None and chosen.name == "waves"
 
 
 def test_data_dropped_before_are_listed_and_deleted(section: AppTest, tmp_path: Path) -> None:
-    assert train_data.BEFORE not in section.segmented_control(key="train_way").options
+    assert train_sources.BEFORE not in section.segmented_control(key="train_way").options
     keep_upload([("old.zip", CATS)], tmp_path / "runs" / ".data")
-    chosen = given(go(run(section), train_data.BEFORE))
+    chosen = given(go(run(section), train_sources.BEFORE))
     assert chosen is not None and chosen.name == "old"
     section.button(key="train_delete").click()
     assert given(run(section)) is None
@@ -172,3 +180,13 @@ def test_data_that_went_away_are_asked_for_again(section: AppTest, tmp_path: Pat
     for item in list_uploads(tmp_path / "runs" / ".data"):
         item.path.unlink()
     assert given(run(section)) is None and len(section.get("file_uploader")) == 1
+
+
+def test_a_cancelled_look_can_be_taken_up_again(section: AppTest) -> None:
+    as_they_are = train_data.Wanted(None, None, None)
+    section.session_state["train_stopped"] = ("digits", as_they_are, 0)
+    section.session_state["train_set"] = "digits"
+    assert given(go(section, train_sources.BUILT_IN)) is None
+    assert "Stopped" in section.warning[0].value
+    section.button(key="train_look").click()
+    assert given(run(section)) is not None

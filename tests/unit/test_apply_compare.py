@@ -22,7 +22,13 @@ from vae_core.apply.compare import (
     see,
     traverse,
 )
-from vae_core.apply.compare_report import card_rate, figures_of, read_report, reported_rates
+from vae_core.apply.compare_report import (
+    card_rate,
+    figures_of,
+    measured_figures,
+    read_report,
+    reported_rates,
+)
 from vae_core.checkpoint import Checkpoint, load_checkpoint
 from vae_core.errors import ConfigError, DataError
 from vae_core.latent.codes import encode_set
@@ -156,8 +162,9 @@ def test_an_image_is_not_its_own_neighbour() -> None:
 # ---- figures ------------------------------------------------------------------------------------
 REPORT = {
     "pictures": {"ssim": 0.9},
-    "labels": [{"features": "pixels", "linear": 0.7}, {"features": "codes", "linear": 0.8}],
-    "rates": {"points": [
+    "labels": [
+        {"features": "pca-3", "linear": 0.75}, {"features": "codes", "linear": 0.8}],
+    "rates": {"n_images": 9, "points": ["?",
         {"name": "mean code, step 1", "bits_per_image": 9.0, "mse": 0.1, "psnr_db": 10.0},
         {"name": "mean code, step 2", "bits_per_image": 4.0, "mse": 0.2, "psnr_db": 7.0},
         {"name": "PNG, lossless", "bits_per_image": 90.0, "mse": 0.0, "psnr_db": None}]},
@@ -175,9 +182,25 @@ def test_figures_come_from_the_report_of_these_weights_alone(
 ) -> None:
     other = with_report(other_model(tmp_path), key="0" * 16)
     figures = {f.name: f for f in figures_of([with_report(one), other])}
-    assert figures["SSIM"].values == (0.9, None)
+    assert figures["SSIM, all held-out images"].values == (0.9, None)
     assert figures["Labels read linearly"].values == (80.0, None)
     assert figures["Latent dimensions"].values == (3, 3)
+
+
+def test_pca_has_the_figures_a_report_holds_of_it(one: Checkpoint, tmp_path: Path) -> None:
+    pair = [other_model(tmp_path), with_report(one)]
+    figures = {f.name: f for f in figures_of(pair, linear=[3, 2])}
+    assert figures["Labels read linearly"].values == (None, 80.0, 75.0, None)
+    assert figures["Labels read linearly"].best == (1,)
+    assert figures["Latent dimensions"].values == (3, 3, 3, 2)
+
+
+def test_what_is_measured_here_counts_pca_too(one: Checkpoint) -> None:
+    images = stripes(30).images
+    seen = [see(ModelCoder(one, "one"), images), see(fit_linear(images, 20), images)]
+    psnr, ssim = measured_figures(seen)
+    assert psnr.best == ssim.best == (1,)
+    assert psnr.values[1] == seen[1].quality.report().psnr
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"about": 3}', "{"])

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_core.data import incoming
 from vae_core.data.catalogue import load_images
 from vae_core.data.incoming import delete_upload, keep_upload, list_uploads
 from vae_core.data.inspection import inspect_source
@@ -156,7 +155,7 @@ def test_a_nearly_full_disk_is_told_before_writing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage("/")._replace(free=1_000)
-    monkeypatch.setattr(incoming.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr("vae_core.data.incoming.shutil.disk_usage", lambda _: usage)
     with pytest.raises(DataError, match=r"has only 0\.0 MB left"):
         keep_upload([("a.zip", CATS)], folder)
     assert left_over(folder) == []

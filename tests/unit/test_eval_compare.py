@@ -117,7 +117,7 @@ def test_more_neighbours_than_images_are_refused(k: int) -> None:
 
 def test_the_best_value_is_found_among_those_that_exist() -> None:
     assert best_of([24.3, None, 24.9, math.nan], "higher") == (2,)
-    assert best_of([0.00426, 0.0039, 0.0039], "lower") == (1, 2)
+    assert best_of([0.00426, 0.00390, 0.003901], "lower") == (1, 2)
     assert best_of([3.0, 3.0], "higher") == ()
     assert best_of([3.0, None], "higher") == ()
     assert best_of([1.0, 2.0], "") == ()

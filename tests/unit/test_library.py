@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.fixtures import Answer, Refused, save_small
+from tests.fixtures import Answer, Refused, quick_maps, save_small
 from vae_core.checkpoint import CARD, list_checkpoints, load_checkpoint, read_card
 from vae_core.errors import CheckpointError
 from vae_core.files import sha256_of, write_json
@@ -68,6 +68,7 @@ def test_a_new_title_and_notes_leave_all_else_as_it_was(own: Path) -> None:
     after = read_card(own)
     assert after.pop("notes") == "first line\nsecond: ζ?"
     assert after.pop("title") == "My own stripes"
+    assert after.pop("renamed") is True
     del before["title"]
     assert after == before
     assert hashes(own) == files
@@ -79,6 +80,23 @@ def test_empty_notes_leave_no_trace(own: Path) -> None:
     set_notes(own, "x")
     set_notes(own, " \n")
     assert read_card(own) == before
+
+
+def test_a_run_that_goes_on_keeps_the_words_written_meanwhile(
+    answer: Answer, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    command = ["train", "--data", "digits", "--images", "60", "--latent", "2", "--out", out]
+    with quick_maps():
+        answer(*command, "--epochs", 1)
+        rename_model(out, "Mine")
+        set_notes(out, "Keep me.")
+        answer(*command, "--epochs", 2, "--resume")
+        card = read_card(out)
+        assert (card["title"], card["notes"], card["training"]["epoch"]) == ("Mine", "Keep me.", 2)
+        answer(*command, "--epochs", 1, "--overwrite")
+    assert "notes" not in read_card(out)
+    assert read_card(out)["title"] != "Mine"
 
 
 @pytest.mark.parametrize("title", ["", " \n\t", "x" * 201])

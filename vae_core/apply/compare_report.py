@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from vae_core.apply.compare import Seen
 from vae_core.checkpoint import Checkpoint
 from vae_core.evaluate.compare import Better, best_of
 from vae_core.evaluate.rate import RatePoint
@@ -55,9 +56,9 @@ class _Kind:
 
 _CARD, _REPORT = "card", "report"
 _KINDS: Final = (
-    _Kind("Faithful", "PSNR", "dB", "higher", (_CARD, "metrics", "psnr_db"),
+    _Kind("Faithful", "PSNR, all held-out images", "dB", "higher", (_CARD, "metrics", "psnr_db"),
           "How close reconstructions come to held-out images; of the mean error."),
-    _Kind("Faithful", "SSIM", "", "higher", (_REPORT, "pictures", "ssim"),
+    _Kind("Faithful", "SSIM, all held-out images", "", "higher", (_REPORT, "pictures", "ssim"),
           "Structure kept, 1 for identical pictures."),
     _Kind("Faithful", "Fréchet distance, rebuilt", "", "lower",
           (_REPORT, "samples", "rebuilt", "distance"),
@@ -114,45 +115,80 @@ class Rates:
 
 def reported_rates(report: Mapping[str, Any] | None, kind: str) -> Rates | None:
     """The points of a report whose names begin with `kind` ("mean code" or "PCA"), or None."""
-    found = ((report or {}).get("rates") or {}).get("points") or []
-    points = [
-        RatePoint(**point)
-        for point in found
-        if str(point.get("name", "")).startswith(f"{kind},") and point.get("psnr_db") is not None
-    ]
-    return rates_from(points)
+    found = _inside(report, "rates", "points")
+    points = []
+    for point in found if isinstance(found, list) else []:
+        name = str(point.get("name", "")) if isinstance(point, Mapping) else ""
+        bits, decibels = number_in(point, "bits_per_image"), number_in(point, "psnr_db")
+        if name.startswith(f"{kind},") and bits is not None and decibels is not None:
+            points.append((bits, decibels, name))
+    return _rates(points)
 
 
-def rates_from(points: Sequence[RatePoint]) -> Rates | None:
+def measured_rates(points: Sequence[RatePoint]) -> Rates | None:
     """Points in the order of their rate; None when there are none."""
-    order = sorted(points, key=lambda point: point.bits_per_image)
-    if not order:
+    return _rates([(p.bits_per_image, p.psnr_db, p.name) for p in points])
+
+
+def _rates(points: Sequence[tuple[float, float, str]]) -> Rates | None:
+    if not points:
         return None
-    return Rates(
-        tuple(p.bits_per_image for p in order),
-        tuple(p.psnr_db for p in order),
-        tuple(p.name.partition(", ")[2] for p in order),
-    )
+    bits, decibels, names = zip(*sorted(points), strict=True)
+    return Rates(bits, decibels, tuple(name.partition(", ")[2] for name in names))
+
+
+def number_in(data: object, *path: str) -> float | None:
+    """The number found by following names into nested objects, or None: files can be edited."""
+    found = _inside(data, *path)
+    return float(found) if isinstance(found, int | float) else None
+
+
+def _inside(data: object, *path: str) -> object:
+    for name in path:
+        data = data.get(name) if isinstance(data, Mapping) else None
+    return data
 
 
 def card_rate(card: Mapping[str, Any]) -> tuple[float, float] | None:
     """KL in bits per image and PSNR of the mean codes' reconstructions; None for a plain one."""
-    metrics = card.get("metrics") or {}
-    kl, decibels = metrics.get("kl_nats"), metrics.get("psnr_db")
+    kl, decibels = number_in(card, "metrics", "kl_nats"), number_in(card, "metrics", "psnr_db")
     if card["model"].get("posterior") == "point" or not kl or decibels is None:
         return None
-    return float(kl) / math.log(2), float(decibels)
+    return kl / math.log(2), decibels
 
 
-def figures_of(checkpoints: Sequence[Checkpoint]) -> tuple[Figure, ...]:
-    """All figures that at least one model has, those of a section together."""
+def measured_figures(seen: Sequence[Seen]) -> tuple[Figure, ...]:
+    """What was measured on the compared images themselves, for models and PCA alike."""
+    reports, section = [item.quality.report() for item in seen], "On the images compared here"
+    of_each: tuple[tuple[str, str, tuple[float, ...], str], ...] = (
+        ("PSNR", "dB", tuple(r.psnr for r in reports), "The mean of the images' decibels."),
+        ("SSIM", "", tuple(r.ssim for r in reports), "Structure kept, 1 for identical pictures."),
+    )
+    return tuple(
+        Figure(name, unit, values, best_of(values, "higher"), about, section)
+        for name, unit, values, about in of_each
+    )
+
+
+def figures_of(
+    checkpoints: Sequence[Checkpoint], *, linear: Sequence[int] = ()
+) -> tuple[Figure, ...]:
+    """All figures that at least one model has, those of a section together.
+
+    For each number in `linear` the values end with one of PCA with as many dimensions, where
+    a report holds it.
+    """
     reports = [read_report(c.path, key=c.key) for c in checkpoints]
-    rows = [_figure(kind, checkpoints, reports) for kind in _KINDS]
-    return tuple(row for row in rows if any(value is not None for value in row.values))
+    rows = [_figure(kind, checkpoints, reports, linear) for kind in _KINDS]
+    n = len(checkpoints)
+    return tuple(row for row in rows if any(value is not None for value in row.values[:n]))
 
 
 def _figure(
-    kind: _Kind, checkpoints: Sequence[Checkpoint], reports: Sequence[Mapping[str, Any] | None]
+    kind: _Kind,
+    checkpoints: Sequence[Checkpoint],
+    reports: Sequence[Mapping[str, Any] | None],
+    linear: Sequence[int],
 ) -> Figure:
     scale = _SCALE.get(kind.name) or _SCALE.get(kind.unit, 1.0)
     raw = [_value(kind, c, report) for c, report in zip(checkpoints, reports, strict=True)]
@@ -162,6 +198,7 @@ def _figure(
             None if c.model.config.posterior == "point" else value
             for c, value in zip(checkpoints, raw, strict=True)
         ]
+    raw += [_linear_value(kind, reports, n) for n in linear]
     values = tuple(None if value is None else value * scale for value in raw)
     better = kind.better if _do_compare(kind, checkpoints) else ""
     return Figure(
@@ -176,12 +213,32 @@ def _value(
         return float(sum(p.numel() for p in checkpoint.model.parameters()))
     found: Any = checkpoint.card if kind.path[0] == _CARD else report
     for name in kind.path[1:]:
-        if name in ("linear", "neighbours", "few_mean"):
-            # Readers of codes, of PCA and of pixels stand in one list.
-            rows = found if isinstance(found, list) else []
-            found = next((row for row in rows if row.get("features") == "codes"), None)
+        if name in _READERS:
+            found = _reader(found, "codes")
         found = found.get(name) if isinstance(found, Mapping) else None
     return float(found) if isinstance(found, int | float) else None
+
+
+_READERS: Final = ("linear", "neighbours", "few_mean")
+
+
+def _reader(rows: Any, features: str) -> Any:
+    """Readers of codes, of PCA and of pixels stand in one list; the one of `features`, or None."""
+    known = rows if isinstance(rows, list) else []
+    return next(
+        (row for row in known if isinstance(row, Mapping) and row.get("features") == features), None
+    )
+
+
+def _linear_value(kind: _Kind, reports: Sequence[Mapping[str, Any] | None], n: int) -> float | None:
+    """What is known of PCA with n dimensions: its size, and how well labels are read from it."""
+    if kind.path[-1] == "n_latent":
+        return float(n)
+    if kind.path[-1] not in _READERS:
+        return None
+    found = (_reader((report or {}).get("labels"), f"pca-{n}") for report in reports)
+    values = (number_in(row, kind.path[-1]) for row in found)
+    return next((value for value in values if value is not None), None)
 
 
 def _do_compare(kind: _Kind, checkpoints: Sequence[Checkpoint]) -> bool:

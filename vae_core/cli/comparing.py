@@ -127,14 +127,15 @@ def _text(models: Sequence[dict[str, Any]], alike: Likeness) -> str:
             f"{m['name']:<{width}}  {m['n_latent']:>7}  {m['psnr_db']:>8.2f}  {m['ssim']:.4f}  "
             f"{kl:>8}"
         )
-    for k, shares in alike.agreement.items():
-        lines += ["", f"share of the {k} nearest in common (chance {alike.chance[k]:.1%})"]
-        lines += [
-            f"{a}  {b}  {shares[i, j]:.1%}  CKA {alike.cka[i, j]:.2f}"
-            for i, a in enumerate(alike.names)
-            for j, b in enumerate(alike.names)
-            if j < i
-        ]
+    chances = ", ".join(f"{share:.1%} of {k}" for k, share in alike.chance.items())
+    counts = "  ".join(f"{f'{k} nearest':>10}" for k in alike.agreement)
+    lines += ["", f"neighbours in common (by chance {chances}), and linear CKA"]
+    lines.append(f"{'':<{2 * width + 3}}  {counts}   CKA")
+    for i, a in enumerate(alike.names):
+        for j, b in enumerate(alike.names[:i]):
+            shares = "  ".join(f"{found[i, j]:>10.1%}" for found in alike.agreement.values())
+            pair = f"{b:<{width}} – {a:<{width}}"
+            lines.append(f"{pair}  {shares}  {alike.cka[i, j]:>4.2f}")
     return "\n".join(lines)
 
 

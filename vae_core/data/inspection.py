@@ -47,7 +47,8 @@ N_JUDGED: Final = 256
 # All sets that are downloaded are twins of MNIST.
 _REMOTE_COUNT: Final = 70_000
 _REMOTE_SPEC: Final = ImageSpec(1, 28, 28)
-_GENERATED: Final = {"faces": N_FACES_DEFAULT, "sprites": N_SPRITES_DEFAULT}
+# Sets that are drawn, with how many unless asked otherwise.
+GENERATED: Final = {"faces": N_FACES_DEFAULT, "sprites": N_SPRITES_DEFAULT}
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ def inspect_source(
     *,
     size: int | None = None,
     channels: int | None = None,
+    n_images: int | None = None,
     data_dir: Path | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -116,17 +118,20 @@ def inspect_source(
 ) -> Inspection:
     """Look at a source of images as `load_images` takes it; `size` and `channels` as there.
 
+    `n_images` says how many will be drawn of a set in `GENERATED`; others are seen whole.
     Of picture files only headers and a part of the pixels are read, and of very many files a
     sample: `plan` says so. Nothing is downloaded and nothing written. `progress(done, total)`
     counts steps. Raises `DataError` as loading would, `LoadingCancelledError` when cancelled.
     """
-    check_request(None, size, channels)
+    check_request(n_images, size, channels)
     name = source.strip().lower() if isinstance(source, str) else ""
     wanted = _Wanted(size, channels, seed)
     if name in REMOTES and find_local(name, data_dir) is None:
         return _not_here(name, wanted)
-    if name in _GENERATED:
-        return _generated(name, load_images(name, n_images=N_SHEET, seed=seed), wanted)
+    if name in GENERATED:
+        n = GENERATED[name] if n_images is None else n_images
+        some = load_images(name, n_images=min(n, N_SHEET), seed=seed)
+        return _generated(name, some, n, wanted)
     meter = Meter(progress, cancelled)
     path = None if name in CATALOGUE else existing_path(source, CATALOGUE)
     if path is None or not (is_sharded(path) or holds_pictures(path)):
@@ -294,9 +299,9 @@ def _equal_images(
 
 
 # ---- sets by name ------------------------------------------------------------------------------
-def _generated(name: str, some: ImageSet, wanted: _Wanted) -> Inspection:
-    """A set that is drawn when it is needed: a few of its images stand for all."""
-    n, native = _GENERATED[name], some.spec
+def _generated(name: str, some: ImageSet, n: int, wanted: _Wanted) -> Inspection:
+    """A set that is drawn when it is needed: a few of its images stand for all n."""
+    native = some.spec
     split = seeded_split(n, seed=0, val_share=0.05, test_share=min(10_000, n // 3) / n)
     facts = Facts(
         n_images=n, spec=wanted.spec(native), sizes={(native.width, native.height): n}, classes={},

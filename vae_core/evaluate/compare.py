@@ -175,7 +175,7 @@ def relative_spread(codes: Floats, rows: NDArray[np.int64]) -> float:
 Better = Literal["higher", "lower", ""]
 
 
-def best_of(values: Sequence[float | None], better: Better, *, digits: int = 4) -> tuple[int, ...]:
+def best_of(values: Sequence[float | None], better: Better, *, digits: int = 3) -> tuple[int, ...]:
     """Places of the best values, all that are equal to `digits` significant ones.
 
     None and NaN are no values. No place where fewer than two values compare, where all are

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -29,7 +29,7 @@ def rename_model(folder: Path, title: str) -> None:
             f"A title of {len(text):,} letters came, expected 1 to {MAX_TITLE}; "
             f"{'write' if not text else 'shorten'} it."
         )
-    _change_card(folder, "title", text)
+    _change_card(folder, {"title": text, "renamed": True})
 
 
 def set_notes(folder: Path, text: str) -> None:
@@ -38,15 +38,17 @@ def set_notes(folder: Path, text: str) -> None:
         raise CheckpointError(
             f"Notes of {len(text):,} letters came, expected at most {MAX_NOTES:,}; shorten them."
         )
-    _change_card(folder, "notes", text.strip())
+    _change_card(folder, {"notes": text.strip()})
 
 
-def _change_card(folder: Path, name: str, text: str) -> None:
-    card = read_card(folder)
-    # A lone half of a surrogate pair can be typed but not written.
-    card[name] = text.encode("utf-8", "replace").decode()
-    if not text:
-        del card[name]
+def _change_card(folder: Path, words: Mapping[str, str | bool]) -> None:
+    card = read_card(folder) | dict(words)
+    for name, text in words.items():
+        if isinstance(text, str):
+            # A lone half of a surrogate pair can be typed but not written.
+            card[name] = text.encode("utf-8", "replace").decode()
+        if not text:
+            del card[name]
     write_json(folder / CARD, card)
 
 

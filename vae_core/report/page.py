@@ -80,13 +80,9 @@ def _subject(about: Section) -> str:
 def _number(value: Any) -> str:
     if value is None:
         return "–"
-    return (
-        f"{value:.4g}"
-        if isinstance(value, float)
-        else f"{value:,}"
-        if isinstance(value, int)
-        else str(value)
-    )
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _table(head: Sequence[str], rows: Any) -> str:

@@ -1,6 +1,6 @@
 // Chapter 3: what the two terms do. One slider over models trained at several weights of the KL term.
 import { el, framed } from "./common.js";
-import { LEARN_HUES, learnButton, LearnChapter, LearnChart, LearnMap, learnNoise, learnPart, learnPicture, learnSlider, paintGrey } from "./learn_kit.js";
+import { LEARN_HUES, learnButton, LearnChapter, LearnChart, LearnMap, learnNoise, learnPart, learnPicture, learnSlider, learnStill } from "./learn_kit.js";
 
 const BETA_SAMPLES = 16, BETA_TWEEN_MS = 260;
 const betaName = (beta) => `β = ${beta}`;
@@ -14,8 +14,7 @@ export class LearnBeta extends LearnChapter {
     this.move = framed(() => this.show());
     this.slider = learnSlider({ label: [el("b", { text: "β" }), ", the weight of the KL term"], min: 0, max: this.models.length - 1, step: 1, value: this.index, testid: "beta-slider", show: (i) => betaName(this.models[i].beta), on: (i) => { this.index = i; this.move(); } });
     this.pairs = digits.pixels.map((pixels, i) => {
-      const original = learnPicture(`Digit ${digits.labels[i]}`), rebuilt = learnPicture(`Digit ${digits.labels[i]} rebuilt`, { "data-testid": `beta-rebuilt-${i}` });
-      paintGrey(original, pixels, shape);
+      const original = learnStill(`Digit ${digits.labels[i]}`, pixels, shape), rebuilt = learnPicture(`Digit ${digits.labels[i]} rebuilt`, { "data-testid": `beta-rebuilt-${i}` });
       return { rebuilt, root: el("div", { class: "lxl-pair" }, original, rebuilt) };
     });
     this.samples = Array.from({ length: BETA_SAMPLES }, (_, i) => learnPicture(`Sample ${i + 1}`));

@@ -66,15 +66,20 @@ export function paintGrey(canvas, values, [h, w]) {
   context.putImageData(image, 0, 0);
 }
 
+/** A picture that never changes, as an image: each canvas is a layer of its own and costs at every frame. */
+export function learnStill(label, values, shape) {
+  const canvas = el("canvas");
+  paintGrey(canvas, values, shape);
+  return el("img", { class: "lxl-picture", src: canvas.toDataURL(), alt: label });
+}
+
 /** A row of pictures one of which is chosen. */
 export class LearnPicker {
   constructor(digits, shape, { label, on, chosen = 0 }) {
     this.on = on;
     this.buttons = digits.pixels.map((pixels, i) => {
-      const canvas = learnPicture(""), name = `${digits.labels[i]}${digits.hard[i] ? ", a hard one" : ""}`;
-      paintGrey(canvas, pixels, shape);
-      canvas.removeAttribute("role");
-      return el("button", { type: "button", class: "lxl-pick", title: name, "aria-label": `Digit ${name}`, on: { click: () => this.choose(i) } }, canvas);
+      const name = `${digits.labels[i]}${digits.hard[i] ? ", a hard one" : ""}`;
+      return el("button", { type: "button", class: "lxl-pick", title: name, "aria-label": `Digit ${name}`, on: { click: () => this.choose(i) } }, learnStill("", pixels, shape));
     });
     this.root = el("div", { class: "lxl-picker", role: "group", "aria-label": label }, ...this.buttons);
     this.mark(chosen);

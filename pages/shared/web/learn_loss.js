@@ -1,6 +1,6 @@
 // Chapters 5 and 6: what a sum or a mean does to the balance of the terms, and two losses for one pixel.
 import { count, el, framed, signed } from "./common.js";
-import { LEARN_HUES, LearnChapter, LearnChart, learnPart, learnPicture, learnSlider, paintGrey } from "./learn_kit.js";
+import { LEARN_HUES, LearnChapter, LearnChart, learnPart, learnPicture, learnSlider, learnStill } from "./learn_kit.js";
 
 const LOSS_SIZES = [["8 × 8", 64], ["28 × 28", 784], ["64 × 64 × 3", 12288], ["256 × 256 × 3", 196608]];
 const LOSS_DIMENSIONS = [2, 32], LOSS_BATCH = 128;
@@ -30,8 +30,7 @@ export class LearnReductions extends LearnChapter {
     this.axis = this.chart(LearnChart, { label: "The hidden β on a scale of powers of ten, with the trained models", view: [-1.3, 5.6, 0, 1], className: "lxl-low", paint: (chart) => this.paintAxis(chart) });
     this.caption = el("p", { class: "lx-detail", "data-testid": "loss-model" });
     this.pairs = digits.pixels.map((pixels, i) => {
-      const original = learnPicture(`Digit ${digits.labels[i]}`), rebuilt = learnPicture(`Digit ${digits.labels[i]} rebuilt`);
-      paintGrey(original, pixels, shape);
+      const original = learnStill(`Digit ${digits.labels[i]}`, pixels, shape), rebuilt = learnPicture(`Digit ${digits.labels[i]} rebuilt`);
       return { rebuilt, root: el("div", { class: "lxl-pair" }, original, rebuilt) };
     });
     return [
