@@ -15,6 +15,7 @@ from pages.shared import cache, inputs, models, show, state
 from vae_core.apply.compare import (
     MAX_MODELS,
     MIN_MODELS,
+    Coder,
     Common,
     Linear,
     ModelCoder,
@@ -245,18 +246,24 @@ def _to_fit(comparison: Comparison) -> Images:
     return to_bytes(comparison.coders[0].decode(first.codes.mean[rows]))
 
 
+def seen_by_models(comparison: Comparison) -> list[Seen]:
+    """What each model makes of the images."""
+    images = comparison.images
+    return [_seen(c, images, c.checkpoint, c.name) for c in comparison.coders]
+
+
 def seen_by_all(comparison: Comparison) -> list[Seen]:
     """What each model and then each PCA makes of the images."""
-    return [
-        *(_seen(coder, comparison.images) for coder in comparison.coders),
-        *(see(linear, comparison.images) for linear in pca_of(comparison)),
+    checkpoints = comparison.checkpoints
+    linear = [
+        _seen(item, comparison.images, "pca", item.n_latent, *checkpoints)
+        for item in pca_of(comparison)
     ]
+    return [*seen_by_models(comparison), *linear]
 
 
-def _seen(coder: ModelCoder, images: Images) -> Seen:
-    found: Seen = cache.kept(
-        lambda: see(coder, images), "seen", coder.checkpoint, coder.name, images
-    )
+def _seen(coder: Coder, images: Images, *made_of: object) -> Seen:
+    found: Seen = cache.kept(lambda: see(coder, images), "seen", images, *made_of)
     return found
 
 

@@ -62,6 +62,7 @@ def test_equal_models_agree_entirely(page: AppTest) -> None:
     [
         ("Between and drawn", "Half-way between two images"),
         ("Same code", "the very same numbers"),
+        ("Same code", "own directions"),
         ("Maps", "the same images light up"),
         ("Numbers", "the best of the row"),
     ],
