@@ -156,8 +156,8 @@ def measure_restart(folder: Path) -> dict[str, Any]:
     with running_app(folder) as app, chromium() as browser:
         page = browser.new_page()
         visitor = Visitor(page, app)
-        visitor.click(page.get_by_text("A built-in set"))
-        visitor.click(page.get_by_text("30 minutes"))
+        visitor.click(page.get_by_role("radio", name="A built-in set"))
+        visitor.click(page.get_by_role("radio", name="30 minutes"))
         visitor.click(page.get_by_role("button", name="Start training"))
         run = folder / wait_for_query(page, "run")
         eventually(lambda: is_training(run), what="training", seconds=PATIENCE_SECONDS)

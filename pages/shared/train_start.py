@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import models, state
+from pages.shared import models, show, state
 from pages.shared.train_data import Chosen
 from pages.shared.train_estimate import show_estimate, stop_estimate
 from pages.shared.train_settings import Settings, command_line
@@ -69,7 +69,9 @@ def shown_run() -> str | None:
     if _RUN not in st.session_state:
         asked = state.url_at_start().get("run", "")
         if asked and not _is_run(asked):
-            st.warning(f"There is no run '{asked}' here; choose one below or start another.")
+            st.warning(
+                f"There is no run '{show.plain(asked)}' here; choose one below or start another."
+            )
         st.session_state[_RUN] = asked if _is_run(asked) else ""
         state.use_up("run")
     name: str = st.session_state[_RUN]

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 from plotly import graph_objects
 
-from pages.shared import models, state
+from pages.shared import models, show, state
 from pages.shared.train_data import Chosen
 from pages.shared.train_estimate import duration, known_seconds, stop_estimate
 from pages.shared.train_settings import Settings
@@ -129,11 +129,11 @@ def _one(runs: Path, sweep: Sweep, was_alive: bool) -> None:
     text = f"{len(dots)} of {len(sweep.runs)} runs are done"
     if left:
         now = next((view for view in left if view.status == "running"), left[0])
-        text = f"{text} · now {now.title.split(' · ')[-1]}: {now.text}"
+        text = f"{text} · now {show.plain(now.title.split(' · ')[-1])}: {now.text}"
     st.progress(len(dots) / max(1, len(sweep.runs)), text=text)
     broken = [view for view in views if view.status == "failed"]
     for view in broken[:3]:
-        st.error(f"{view.title}: {view.problem}")
+        st.error(show.plain(f"{view.title}: {view.problem}"))
     _chart(sweep, dots)
     _buttons(runs, sweep, is_alive=bool(left))
 
