@@ -149,8 +149,8 @@ def _built_in() -> Asked:
 
 def _card(name: str, *, is_chosen: bool) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute",
-                      vertical_alignment="center"):  # fmt: skip
-        st.markdown(f"**{name}**", width="content")
+                      vertical_alignment="center", wrap=False):  # fmt: skip
+        st.markdown(f"**{name}**")
         st.button(
             "Chosen" if is_chosen else "Choose", key=f"train_set_{name}", disabled=is_chosen,
             icon=":material/check:" if is_chosen else None, on_click=_choose_set, args=(name,),
@@ -158,9 +158,8 @@ def _card(name: str, *, is_chosen: bool) -> None:
     images = _preview(name)
     if images is not None:
         st.html(train_found.small_row(images))
-    else:
-        st.caption(":material/download: downloaded when it is first used")
-    st.caption(CATALOGUE[name].description)
+    later = "" if images is not None else " :material/download: to download at the first use"
+    st.caption(CATALOGUE[name].description + later)
 
 
 @lru_cache(maxsize=16)
