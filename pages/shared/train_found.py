@@ -27,7 +27,7 @@ _SMALL_SIDE: Final = 40
 
 _STYLE: Final = """<style>
 .lxd-classes {display:grid; gap:.6rem 1.4rem;
-  grid-template-columns:repeat(auto-fit,minmax(min(100%,17rem),1fr))}
+  grid-template-columns:repeat(auto-fit,minmax(min(100%,15rem),1fr))}
 .lxd-name {display:flex; gap:.5rem; align-items:baseline; font-size:.9rem; margin-bottom:.15rem}
 .lxd-name span {overflow-wrap:anywhere}
 .lxd-name small {opacity:.75; font-variant-numeric:tabular-nums; white-space:nowrap}
@@ -75,19 +75,16 @@ def show_found(found: Inspection, sheet: str, *, options: Callable[[], None]) ->
         said = [show.plain(sentence) for sentence in found.warnings]
         text = said[0] if len(said) == 1 else "\n".join(f"- {sentence}" for sentence in said)
         st.warning(text, icon=":material/warning:")
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        if sheet:
-            st.caption("Examples, as the model will see them")
-            st.html(sheet)
-        if len(found.classes) > MAX_ROWS:
-            st.caption(_many_classes(found.classes))
-        if len(found.sizes) > 1:
-            _show_sizes(found)
-    with right:
-        st.caption("What will happen to them")
-        st.html(f'{_STYLE}<ul class="lxd-plan">{"".join(map(_item, found.plan))}</ul>')
-        options()
+    if sheet:
+        st.caption("Examples, as the model will see them")
+        st.html(sheet)
+    if len(found.classes) > MAX_ROWS:
+        st.caption(_many_classes(found.classes))
+    st.caption("What will happen to them")
+    st.html(f'{_STYLE}<ul class="lxd-plan">{"".join(map(_item, found.plan))}</ul>')
+    if len(found.sizes) > 1:
+        _show_sizes(found)
+    options()
     _show_skipped(found)
     _show_copies(found)
 
