@@ -162,8 +162,11 @@ def measure_restart(folder: Path) -> dict[str, Any]:
         run = folder / wait_for_query(page, "run")
         eventually(lambda: is_training(run), what="training", seconds=PATIENCE_SECONDS)
         os.kill(app.pid, signal.SIGKILL)
-    found = [is_found(folder, run) for _ in range(N_RESTARTS)]
-    stop(run)
+    try:
+        found = [is_found(folder, run) for _ in range(N_RESTARTS)]
+    finally:
+        # It outlives its app by design, so it would outlive this measurement too.
+        stop(run)
     return {"restarts": N_RESTARTS, "found_of_10": sum(found)}
 
 
@@ -172,11 +175,11 @@ def is_found(folder: Path, run: Path) -> bool:
     before = n_images_seen(run)
     with running_app(folder) as app, chromium() as browser:
         page = browser.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(1000 * PATIENCE_SECONDS)
         page.goto(f"{app.url}/train?run={run.name}")
         page.get_by_role("button", name="Finish now").wait_for()
         page.locator(PAINTED).wait_for()
-        eventually(lambda: n_images_seen(run) > before, what="further", seconds=120)
+        eventually(lambda: n_images_seen(run) > before, what="further", seconds=PATIENCE_SECONDS)
         os.kill(app.pid, signal.SIGKILL)
         view = run_of(run)
     return view is not None and view.status == "running"

@@ -99,10 +99,14 @@ def stop_estimate() -> None:
 def show_estimate(arguments: tuple[str, ...]) -> None:
     """One line that says what the run will take, as soon as it is known."""
     job = estimate_of(arguments)
-    st.fragment(_line, run_every="0.5s" if job.state == "running" else None)(job)
+    is_running = job.state == "running"
+    st.fragment(_line, run_every="0.5s" if is_running else None)(job, is_running)
 
 
-def _line(job: EstimateJob) -> None:
+def _line(job: EstimateJob, was_running: bool) -> None:
+    if was_running and job.state != "running":
+        # The sweep's total is known now too, and the ticking ends.
+        st.rerun()
     if job.state == "running":
         st.caption(":material/hourglass_top: Measuring how long it will take; you need not wait.")
     elif job.state == "failed":
