@@ -314,7 +314,7 @@ def compression_curve(
     return [] if images is None else rate_curve(codec(checkpoint), images, bits=bits)
 
 
-@st.cache_resource(max_entries=200, show_spinner="Comparing…", hash_funcs=_BY_CHECKPOINT)
+@st.cache_resource(max_entries=60, show_spinner="Comparing…", hash_funcs=_BY_CHECKPOINT)
 def kept(_make: Callable[[], Any], *made_of: object) -> Any:  # noqa: ARG001
     """What `_make` gives, remembered under what it was made of: a name, checkpoints, arrays."""
     return _make()

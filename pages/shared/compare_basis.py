@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pages.shared import cache
-from pages.shared.compare_choice import Comparison, pca_of
+from pages.shared.compare_choice import Comparison, images_at, pca_of, places_apart
 from vae_core.apply.compare import Coder
-from vae_core.grid import to_bytes
 from vae_core.latent.projection import fit_pca
 
 Floats = NDArray[np.float32]
@@ -54,14 +53,9 @@ def basis_of(comparison: Comparison) -> Basis:
 def _basis(comparison: Comparison) -> Basis:
     n = N_LARGE if comparison.is_large else N_IMAGES
     common, first = comparison.common, comparison.coders[0]
-    order = np.random.default_rng(0).permutation(len(common.ids))
-    places = np.sort(order[:n]).astype(np.int64)
-    rows = common.rows[0]
-    assert rows is not None
-    images = cache.originals_of(first.checkpoint, tuple(rows[places].tolist()))
-    is_original = images is not None
-    if images is None:
-        images = to_bytes(first.decode(first.checkpoint.codes.mean[rows[places]]))
+    apart = places_apart(first.checkpoint, common)
+    places = np.sort(np.random.default_rng(0).permutation(apart)[:n])
+    images, is_original = images_at(first, common, places)
     codes: dict[str, Floats] = {}
     for coder, known in zip(comparison.coders, common.rows, strict=True):
         stored = coder.checkpoint.codes.mean

@@ -15,6 +15,7 @@ from pages.shared import cache, inputs, models, show, state
 from vae_core.apply.compare import (
     MAX_MODELS,
     MIN_MODELS,
+    Coder,
     Common,
     Linear,
     ModelCoder,
@@ -30,7 +31,8 @@ from vae_core.grid import to_bytes
 Images = NDArray[np.uint8]
 # Models of the same data whose difference is worth a first look.
 FIRST_SEEN: Final = ("mnist-ae", "mnist")
-HELD_OUT, OWN, DRAWN = "Held-out images", "My own", "Drawn"
+HELD_OUT, OWN = "Held-out images", "My own"
+LEAST_IMAGES: Final = 4
 # Pictures above this many values cost tens of milliseconds each to draw, code and measure.
 LARGE_VALUES: Final = 4_096
 COLOURS: Final = ("#4c6ef5", "#e8590c", "#2b8a3e", "#ae3ec9")
@@ -41,15 +43,16 @@ GREY: Final = "#868e96"
 class Comparison:
     """The models and the images they are compared on: `images` uint8 `[N,C,H,W]`.
 
-    `places` are those of the images in `common.ids`, None for images from elsewhere. `seed`
-    changes with the visitor's wish for other images.
+    `places` are those of the images in `common.ids`, None for images from elsewhere.
+    `is_original` is False for reconstructions of the first model, shown where its data are
+    not at hand.
     """
 
     coders: tuple[ModelCoder, ...]
     common: Common
     images: Images
     places: NDArray[np.int64] | None
-    seed: int
+    is_original: bool = True
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -91,7 +94,29 @@ def choose() -> Comparison | None:
     titles = _titles(good)
     coders = tuple(ModelCoder(c, titles[c.name]) for c in checkpoints)
     common = cache.kept(lambda: common_images(checkpoints), "common", *checkpoints)
+    problem = _problem(coders, common)
+    if problem:
+        st.error(problem)
+        return None
     return _with_images(coders, common)
+
+
+def _problem(coders: Sequence[ModelCoder], common: Common) -> str:
+    """Why these models cannot be compared, in a sentence, or nothing."""
+    first = coders[0]
+    if len(common.ids) < LEAST_IMAGES:
+        return (
+            f"'{first.checkpoint.name}' has {len(common.ids)} held-out images, a comparison needs "
+            f"{LEAST_IMAGES} or more; put a model of more images first."
+        )
+    for coder in coders:
+        channels = {coder.spec.channels, first.spec.channels}
+        if coder.spec != first.spec and not channels <= {1, 3}:
+            return (
+                f"'{coder.checkpoint.name}' works on {coder.spec} images, which cannot be made of "
+                f"{first.spec} ones; compare models of the same kind of image."
+            )
+    return ""
 
 
 def _choose_models(good: Mapping[str, Listed]) -> list[str]:
@@ -133,24 +158,18 @@ def _titles(good: Mapping[str, Listed]) -> dict[str, str]:
 
 # ---- images -------------------------------------------------------------------------------------
 def _with_images(coders: tuple[ModelCoder, ...], common: Common) -> Comparison | None:
-    has_originals = cache.originals(coders[0].checkpoint) is not None
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
-        kinds = [HELD_OUT, OWN] if has_originals else [DRAWN, OWN]
         kind = st.segmented_control(
-            "Compared on", kinds, default=kinds[0], required=True, persist_state="session",
-            key=f"compare_images_{kinds[0]}",
+            "Compared on", [HELD_OUT, OWN], default=HELD_OUT, required=True,
+            persist_state="session", key="compare_images",
         )  # fmt: skip
     with right:
         seed = _other_images() if kind != OWN else 0
     if kind == OWN:
         return _own(coders, common)
-    found = (
-        _held_out(coders, common, seed)
-        if kind == HELD_OUT
-        else Comparison(coders, common, _drawn(coders[0], seed), None, seed)
-    )
-    _say(found, str(kind))
+    found = _held_out(coders, common, seed)
+    _say(found)
     return found
 
 
@@ -162,47 +181,63 @@ def _other_images() -> int:
 
 
 def _held_out(coders: tuple[ModelCoder, ...], common: Common, seed: int) -> Comparison:
+    """Some of the common images, or what the first model rebuilds where they are not at hand."""
     first = coders[0].checkpoint
     n = 64 if first.model.spec.n_values > LARGE_VALUES else 200
-    order = np.random.default_rng(seed).permutation(len(common.ids))
-    places = order[:n].astype(np.int64)
-    assert common.rows[0] is not None
-    images = cache.originals_of(first, tuple(common.rows[0][places].tolist()))
-    if images is None:
-        st.warning("The original images could not be read, so drawn ones are shown instead.")
-        return Comparison(coders, common, _drawn(coders[0], seed), None, seed)
-    return Comparison(coders, common, images, places, seed)
+    places = np.random.default_rng(seed).permutation(places_apart(first, common))[:n]
+    images, is_original = images_at(coders[0], common, places)
+    return Comparison(coders, common, images, places, is_original=is_original)
 
 
-def _drawn(coder: ModelCoder, seed: int) -> Images:
-    def draw() -> Images:
-        return to_bytes(coder.decode(coder.draw(64, seed=seed)))
+def images_at(coder: ModelCoder, common: Common, places: NDArray[np.int64]) -> tuple[Images, bool]:
+    """Originals uint8 `[n,C,H,W]` at places in `common.ids`, and True.
 
-    images: Images = cache.kept(draw, "drawn", coder.checkpoint, seed)
-    return images
+    Where they are not at hand: the first model's reconstructions, and False.
+    """
+    rows, checkpoint = common.rows[0], coder.checkpoint
+    assert rows is not None
+    images = cache.originals_of(checkpoint, tuple(rows[places].tolist()))
+    if images is not None:
+        return images, True
+    return to_bytes(coder.decode(checkpoint.codes.mean[rows[places]])), False
+
+
+def places_apart(first: Checkpoint, common: Common) -> NDArray[np.int64]:
+    """Places of `common.ids` that PCA was not fitted to, so that it is tested as models are."""
+    rows = common.rows[0]
+    assert rows is not None
+    apart = np.flatnonzero(~np.isin(rows, fitted_rows(first))).astype(np.int64)
+    return apart if len(apart) >= LEAST_IMAGES // 2 else np.arange(len(rows))
+
+
+def fitted_rows(first: Checkpoint) -> NDArray[np.int64]:
+    """The held-out rows PCA is fitted to: at most half of them."""
+    n = 300 if first.model.spec.n_values > LARGE_VALUES else 2_000
+    held = first.codes.held_out
+    return np.random.default_rng(10_000).permutation(held)[: min(n, len(held) // 2)]
 
 
 def _own(coders: tuple[ModelCoder, ...], common: Common) -> Comparison | None:
     items = inputs.choose(coders[0].checkpoint)
     if not items:
         return None
-    return Comparison(coders, common, np.stack([item.pixels for item in items]), None, 0)
+    return Comparison(coders, common, np.stack([item.pixels for item in items]), None)
 
 
-def _say(found: Comparison, kind: str) -> None:
+def _say(found: Comparison) -> None:
     """Where the images come from, who may have seen them, and what was converted."""
     first, n = found.first, len(found.images)
-    words = [f"{n} images of '{show.source_name(first.card)}'"]
-    if kind == DRAWN or found.places is None:
-        words = [
-            f"{n} pictures drawn from **{show.plain(found.coders[0].name)}** itself, because its "
-            "data are not on this machine: an easy test for the model they come from"
-        ]
+    words = f"{n} images of '{show.source_name(first.card)}', "
+    if not found.is_original:
+        words = (
+            f"{n} images as **{show.plain(found.coders[0].name)}** rebuilds them, because the "
+            "originals are not on this machine: an easy test for that model"
+        )
     elif found.common.is_held_out:
-        words.append("that no compared model of these data was trained on")
+        words += "that no compared model of these data was trained on"
     else:
-        words.append("the first model was not trained on; others may have been")
-    said = ", ".join(words) + "."
+        words += "the first model was not trained on; others may have been"
+    said = words + "."
     strangers = [c for c, rows in zip(found.coders, found.common.rows, strict=True) if rows is None]
     for coder in strangers:
         source = show.source_name(coder.checkpoint.card)
@@ -229,34 +264,34 @@ def pca_of(comparison: Comparison) -> tuple[Linear, ...]:
 
 
 def _to_fit(comparison: Comparison) -> Images:
-    """Images for PCA: originals not compared by default, else decoded codes."""
-    first = comparison.first
-    n = 300 if comparison.is_large else 2_000
-    held = first.codes.held_out
-    rows = np.random.default_rng(10_000).permutation(held)[:n]
-    if comparison.places is not None:
-        assert comparison.common.rows[0] is not None
-        compared = comparison.common.rows[0][comparison.places]
-        apart = np.setdiff1d(rows, compared)
-        rows = apart if len(apart) >= len(rows) // 2 else rows
+    """Images for PCA: originals, else decoded codes; never among the compared ones."""
+    first, rows = comparison.first, fitted_rows(comparison.first)
     images = cache.originals_of(first, tuple(rows.tolist()))
-    if images is not None:
-        return images
-    return to_bytes(comparison.coders[0].decode(first.codes.mean[rows]))
+    return (
+        images
+        if images is not None
+        else to_bytes(comparison.coders[0].decode(first.codes.mean[rows]))
+    )
+
+
+def seen_by_models(comparison: Comparison) -> list[Seen]:
+    """What each model makes of the images."""
+    images = comparison.images
+    return [_seen(c, images, c.checkpoint, c.name) for c in comparison.coders]
 
 
 def seen_by_all(comparison: Comparison) -> list[Seen]:
     """What each model and then each PCA makes of the images."""
-    return [
-        *(_seen(coder, comparison.images) for coder in comparison.coders),
-        *(see(linear, comparison.images) for linear in pca_of(comparison)),
+    checkpoints = comparison.checkpoints
+    linear = [
+        _seen(item, comparison.images, "pca", item.n_latent, *checkpoints)
+        for item in pca_of(comparison)
     ]
+    return [*seen_by_models(comparison), *linear]
 
 
-def _seen(coder: ModelCoder, images: Images) -> Seen:
-    found: Seen = cache.kept(
-        lambda: see(coder, images), "seen", coder.checkpoint, coder.name, images
-    )
+def _seen(coder: Coder, images: Images, *made_of: object) -> Seen:
+    found: Seen = cache.kept(lambda: see(coder, images), "seen", images, *made_of)
     return found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import show
-from pages.shared.compare_choice import Comparison, colour_of, safe
+from pages.shared.compare_choice import Comparison, colour_of, safe, seen_by_models
 from pages.shared.compare_rows import PictureRow, show_rows
 from vae_core.apply.compare import Linear, Seen
 from vae_core.evaluate.compare import best_of
@@ -20,14 +20,34 @@ ENOUGH: Final = 1_000
 
 def section(comparison: Comparison) -> None:
     """Rows are models, columns images; the original stands on top."""
-    found = safe(comparison)
-    if found is None:
-        return
-    st.markdown(_verdict(comparison, found))
+    said = st.empty()
     differences = st.toggle(
         "Show where they differ from the original", key="compare_differences",
         help="Black is no difference, then red, yellow, white.",
     )  # fmt: skip
+    place = st.empty()
+    if comparison.is_large and _is_new(comparison):
+        # Fitting PCA to large pictures takes seconds: the models are on screen meanwhile.
+        models = seen_by_models(comparison)
+        said.markdown(_verdict(comparison, models))
+        with place.container():
+            _show(comparison, models, differences=differences)
+    found = safe(comparison)
+    if found is not None:
+        said.markdown(_verdict(comparison, found))
+        with place.container():
+            _show(comparison, found, differences=differences)
+
+
+def _is_new(comparison: Comparison) -> bool:
+    """Whether this visitor has not seen these models before."""
+    keys = tuple(checkpoint.key for checkpoint in comparison.checkpoints)
+    is_new = st.session_state.get(_KNOWN) != keys
+    st.session_state[_KNOWN] = keys
+    return is_new
+
+
+def _show(comparison: Comparison, found: list[Seen], *, differences: bool) -> None:
     decibels = best_of([s.quality.report().psnr for s in found], "higher", digits=3)
     likeness = best_of([s.quality.report().ssim for s in found], "higher", digits=3)
     rows = [PictureRow("Original", list(comparison.images[:SHOWN]), colour=_TRANSPARENT)]
@@ -44,12 +64,16 @@ def section(comparison: Comparison) -> None:
 
 
 _TRANSPARENT: Final = "transparent"
+_KNOWN: Final = "compare_known"
 
 
 def _row(seen: Seen, colour: str, best: list[int], *, differences: bool) -> PictureRow:
     report, n = seen.quality.report(), min(SHOWN, len(seen.images))
     shown = [show.heat(gap) for gap in seen.difference[:n]] if differences else seen.rebuilt[:n]
-    notes = [f"{report.psnr:.1f} ± {report.psnr_std:.1f} dB", f"SSIM {report.ssim:.3f}"]
+    notes = [
+        f"{report.psnr:.1f} ± {report.psnr_std:.1f} dB",
+        f"SSIM {report.ssim:.3f}".replace("-", "−"),
+    ]
     if not isinstance(seen.coder, Linear):
         notes.append(f"{seen.coder.n_latent} numbers per image")
     titles = [f"{value:.1f} dB" for value in seen.quality.psnr[:n]]

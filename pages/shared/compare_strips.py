@@ -12,12 +12,14 @@ from pages.shared import cache, components, payload, show
 from pages.shared.compare_choice import Comparison, colour_of, pca_of
 from pages.shared.compare_payload import linear_part
 from pages.shared.compare_rows import PictureRow, show_rows
-from vae_core.apply.compare import Coder, Linear, ModelCoder, blend
+from vae_core.apply.compare import Coder, Linear, ModelCoder, blend, traverse
 from vae_core.apply.compare_report import number_in, read_report
 from vae_core.examine import draw_codes
 
 STEPS: Final = 11
 DRAWS: Final = 12
+WALKED: Final = 9
+REACH: Final = 3.0
 
 
 def section(comparison: Comparison) -> None:
@@ -194,6 +196,43 @@ def walks(comparison: Comparison) -> None:
         "another (as an IWAE started from a VAE) are the exception. PCA's numbers count standard "
         "deviations along its components."
     )
+    st.divider()
+    _fullest(comparison)
+
+
+@st.fragment
+def _fullest(comparison: Comparison) -> None:
+    """Each model along its own n-th fullest dimension, whatever its number."""
+    st.markdown(
+        "**Each model's own directions.** The dimension that carries most is another one in each; "
+        "here each walks along its own, from its average code."
+    )
+    n = min(coder.n_latent for coder in comparison.coders)
+    place = (
+        st.slider("Which dimension, the fullest first", 1, n, key="compare_place") if n > 1 else 1
+    )
+    steps = np.linspace(-REACH, REACH, WALKED)
+    rows = []
+    for number, coder in enumerate(comparison.coders):
+        codes = coder.checkpoint.codes
+        dimension = int(codes.dimension_order[place - 1])
+        centre, std = codes.part.mean.mean(0), float(codes.part.mean[:, dimension].std())
+        walked = traverse(centre, dimension, (centre[dimension] + std * steps).tolist())
+        kl = float(codes.kl_per_dimension[dimension])
+        notes = [f"z{dimension}" + ("" if coder.is_plain else f", {kl:.2f} nats")]
+        rows.append(PictureRow(coder.name, list(coder.decode(walked)), notes,
+                               colour=colour_of(comparison, number)))  # fmt: skip
+    linear = pca_of(comparison)[0]
+    if place <= linear.n_latent:
+        flat = np.zeros(linear.n_latent, np.float32)
+        walked = traverse(flat, place - 1, (linear.std[place - 1] * steps).tolist())
+        rows.append(PictureRow("PCA", list(linear.decode(walked)), [f"component {place}"],
+                               colour=colour_of(comparison, len(comparison.coders))))  # fmt: skip
+    show_rows(rows, testid="compare-fullest")
+    st.caption(
+        f"From −{REACH:g} to +{REACH:g} standard deviations of the codes along the dimension; all "
+        "other numbers stay. Fullest by KL, by variance in a plain autoencoder."
+    )
 
 
 def _walk_data(
@@ -210,5 +249,5 @@ def _walk_data(
         part = linear_part(linear)
         shown.append({"name": linear.name, "colour": grey, "model": part})
     order = [int(d) for d in codes.dimension_order]
-    return {"models": shown, "order": order, "n_live": min(6, len(order)), "reach": 3.0,
+    return {"models": shown, "order": order, "n_live": min(6, len(order)), "reach": REACH,
             "version": "|".join(str(item["model"]["key"]) for item in shown)}  # fmt: skip

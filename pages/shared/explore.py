@@ -61,9 +61,9 @@ def map_and_details(checkpoint: Checkpoint, view: View) -> None:
         put_region(data=data, key=_MAP, rows=found.rows)
     goal = state.take_goal()
     if goal is not None:
-        pick = _pick_of_goal(checkpoint, view, goal)
-        put_pick(data=data, key=_MAP, pick=pick)
-        _remember(checkpoint, pick)
+        wanted = _pick_of_goal(checkpoint, view, goal)
+        put_pick(data=data, key=_MAP, pick=wanted)
+        _remember(checkpoint, wanted)
     chosen = _last_selection(checkpoint, view) or _asked_selection(checkpoint)
     # With nothing picked the first point's picture is shown: an empty panel explains less.
     data["select"] = chosen or {"row": 0}

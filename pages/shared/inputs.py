@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final, Literal
 
@@ -137,7 +138,7 @@ def _inside(key: str, name: str, data: bytes) -> list[Source]:
     try:
         members = zip_names(data, name=name)
     except DataError as error:
-        return [Source(key, name, lambda said=str(error): said)]
+        return [Source(key, name, partial(str, str(error)))]
     if not members:
         said = f"The archive '{name}' holds no files, pictures were expected; choose another."
         return [Source(key, name, lambda: said)]
@@ -160,7 +161,7 @@ def _from_clipboard() -> list[Source]:
     if kept:
         plural = "s" * (len(kept) != 1)
         st.button(f"Remove {len(kept)} pasted picture{plural}", key="unpaste", on_click=kept.clear)
-    return [Source(sha256(data).hexdigest(), name, lambda data=data: data) for name, data in kept]
+    return [Source(sha256(data).hexdigest(), name, partial(bytes, data)) for name, data in kept]
 
 
 def _drawn(checkpoint: Checkpoint) -> list[Item]:

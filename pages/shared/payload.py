@@ -38,7 +38,7 @@ def publish_array(name: str, array: NDArray[Any], kind: str) -> str:
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:
     """The bytes of a contiguous array, not copied: codes of a million images are 32 MB."""
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return memoryview(array.reshape(-1).view(np.uint8).data)
 
 
 def model_part(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -82,7 +82,8 @@ def is_near(codes: NDArray[np.float32]) -> bool:
 
 def thousandths(codes: NDArray[np.float32]) -> NDArray[np.int16]:
     """Codes in thousandths, rounded as `snap` rounds."""
-    return np.rint(codes * np.float32(1000)).astype("<i2")
+    rounded: NDArray[np.int16] = np.rint(codes * np.float32(1000)).astype("<i2")
+    return rounded
 
 
 def _floats(codes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -100,7 +101,7 @@ def files(checkpoint: Checkpoint, found: Region) -> None:
     for column, (kind, mime) in zip(columns[1:], FILES.items(), strict=True):
         column.download_button(
             f"{kind.upper()} of {found.n:,}",
-            lambda kind=kind: table_bytes(table, kind),
+            partial(table_bytes, table, kind),
             file_name=f"{checkpoint.name}-region.{kind}",
             mime=mime,
             on_click="ignore",

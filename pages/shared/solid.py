@@ -31,7 +31,7 @@ def cloud(checkpoint: Checkpoint, colour: Colouring) -> None:
         st.info("This model's codes fill fewer than three dimensions; a flat map shows them all.")
         return
     rows = _some_rows(len(codes))
-    xyz = (codes[rows] - axes.mean) @ axes.axes.T
+    xyz = ((codes[rows] - axes.mean) @ axes.axes.T).astype(np.float32)
     figure = go.Figure(_traces(xyz, rows, colour))
     figure.update_layout(
         height=HEIGHT,

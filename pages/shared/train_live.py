@@ -16,7 +16,11 @@ from vae_core.runs.store import RunView, ask, delete_run, list_runs, resume_run
 
 _OPEN, _SHELF, _PROBLEM = "runs_open", "runs_shelf", "runs_problem"
 # A tick takes longer on a busy machine; what is shown meanwhile is true all the same.
-_CALM = "<style>.st-key-runs_board [data-stale=true] {opacity: 1 !important}</style>"
+# A bar that glides would have the browser paint without pause, beside the training.
+_CALM = (
+    "<style>.st-key-runs_board [data-stale=true] {opacity: 1 !important}"
+    ".st-key-runs_board [data-testid=stProgress] * {transition: none !important}</style>"
+)
 _EARLY = ("", "Reading images", "Training")
 _STATUS = {
     "queued": (":material/hourglass_top:", "Waiting"),
@@ -30,10 +34,18 @@ _STATUS = {
 def show_runs(folder_of_runs: Path, *, only: str | None = None) -> None:
     """All runs with what can be done with them, or the one called `only` with its live view.
 
-    Refreshes itself every second while a run is alive, and the page once when none is any more.
+    Refreshes itself every second or two while a run is alive, and the page once when that ends.
     """
-    is_alive = any(run.is_alive for run in _shown(folder_of_runs, only))
-    st.fragment(_board, run_every="1s" if is_alive else None)(folder_of_runs, only, is_alive)
+    pace = _pace(_shown(folder_of_runs, only))
+    st.fragment(_board, run_every=pace)(folder_of_runs, only, pace)
+
+
+def _pace(runs: list[RunView]) -> str | None:
+    """How often to look: less often while it trains, since each look takes from its time."""
+    if not any(run.is_alive for run in runs):
+        return None
+    is_training = any(run.is_alive and run.phase == "Training" for run in runs)
+    return "2s" if is_training else "1s"
 
 
 def _shown(folder: Path, only: str | None) -> list[RunView]:
@@ -44,9 +56,9 @@ def _shown(folder: Path, only: str | None) -> list[RunView]:
         return []
 
 
-def _board(folder: Path, only: str | None, was_alive: bool) -> None:
+def _board(folder: Path, only: str | None, pace: str | None) -> None:
     runs = _shown(folder, only)
-    if was_alive != any(run.is_alive for run in runs):
+    if pace != _pace(runs):
         # The ticking begins or ends, and the rest of the page has something new to show.
         st.rerun()
     if problem := st.session_state.pop(_PROBLEM, ""):
@@ -150,8 +162,8 @@ def _continue(run: RunView) -> None:
 
 def _explore(run: RunView, *, is_only: bool) -> None:
     if st.button("Explore", icon=":material/map:", key=f"explore_{run.folder.name}",
-                 type="primary" if is_only and run.status == "done" else "secondary"):  # fmt: skip
-        state.open_model(run.folder.name)
+                 type="primary" if is_only and run.status == "done" else "secondary",
+                 on_click=state.open_model, args=(run.folder.name,)):  # fmt: skip
         st.switch_page("pages/explore.py")
 
 

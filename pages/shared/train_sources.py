@@ -27,6 +27,7 @@ from vae_core.data.incoming import (
 from vae_core.data.inspection import preview
 from vae_core.data.roots import allowed_path
 from vae_core.errors import DataError
+from vae_core.runs.store import list_runs
 
 # What --data gets, and a short name.
 Asked = tuple[str, str] | None
@@ -46,6 +47,9 @@ _PROBLEM = "train_data_problem"
 _STYLE: Final = """<style>
 .st-key-train_drop [data-testid=stFileUploaderDropzone] {min-height:9rem; justify-content:center;
   align-items:center; border:2px dashed #8888; border-radius:.75rem}
+.st-key-train_drop [data-testid=stFileUploaderDropzoneInstructions] {flex:none}
+.st-key-train_drop [data-testid=stFileUploaderDropzone] > span::before {
+  content:"Drop here, or"; margin-right:.7rem; opacity:.8}
 </style>"""
 
 
@@ -82,7 +86,7 @@ def _dropped() -> Asked:
     if files:
         _take(files)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("Nothing at hand?")
+        st.caption("Nothing at hand?", width="content")
         st.button("Use a built-in set", key="train_use_set", icon=":material/photo_library:",
                   on_click=_choose_way, args=(BUILT_IN,))  # fmt: skip
     return None
@@ -232,7 +236,20 @@ def _ask_to_delete(item: Upload) -> None:
         f"Delete **{item.name}** ({amount(item.n_bytes)}) for good? Models trained on it keep "
         "working, but can no longer show its pictures."
     )
-    st.button("Delete it", type="primary", key="train_delete", on_click=_delete, args=(item.path,))
+    users = _users(item.path)
+    if users:
+        st.warning(f"A run needs it that has not ended yet: {show.plain(', '.join(users))}.")
+    st.button(
+        "Delete it", type="primary", key="train_delete", on_click=_delete, args=(item.path,),
+        disabled=bool(users),
+    )  # fmt: skip
+
+
+def _users(path: Path) -> list[str]:
+    """Names of the runs under way or waiting that read this data."""
+    runs = list_runs(models.folder_for_runs())
+    waiting = [run for run in runs if run.status in ("queued", "running")]
+    return [run.folder.name for run in waiting if _relative(path) in run.arguments]
 
 
 def _delete(path: Path) -> None:

@@ -104,9 +104,10 @@ def live_page(folder: Path, runs: Path) -> Path:
     script = folder / "live.py"
     script.write_text(
         "from pathlib import Path\n\nimport streamlit as st\n\n"
-        "from pages.shared import train_live\n\n"
+        "from pages.shared import memory, train_live\n\n"
         "st.set_page_config(layout='wide')\n"
-        f"train_live.show_runs(Path({str(runs)!r}), only=st.query_params.get('only'))\n",
+        f"train_live.show_runs(Path({str(runs)!r}), only=st.query_params.get('only'))\n"
+        "memory.settle()\n",
         encoding="utf-8",
     )
     return script

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.shared import compare_choice
 from tests.pages.conftest import OpenApp
+from vae_core.apply.compare import common_images
+from vae_core.checkpoint import Checkpoint
 
 
 def words(app: AppTest) -> str:
@@ -62,6 +65,7 @@ def test_equal_models_agree_entirely(page: AppTest) -> None:
     [
         ("Between and drawn", "Half-way between two images"),
         ("Same code", "the very same numbers"),
+        ("Same code", "own directions"),
         ("Maps", "the same images light up"),
         ("Numbers", "the best of the row"),
     ],
@@ -90,10 +94,32 @@ def test_a_link_to_an_unknown_model_is_told(open_app: OpenApp, twins: Path) -> N
     assert not app.exception
 
 
-def test_without_originals_pictures_are_drawn(
+def test_without_originals_reconstructions_stand_in(
     open_app: OpenApp, twins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pages.shared.cache.find_originals", lambda _: None)
     app = open_app("compare", folder=twins, models="faces-tiny,digits-2d")
     assert not app.exception
-    assert "data are not on this machine" in words(app)
+    assert "originals are not on this machine" in words(app)
+
+
+def test_too_few_images_are_told(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.shared.compare_choice.LEAST_IMAGES", 10**6)
+    assert "put a model of more images first" in page.run().error[0].value
+
+
+def test_other_images_can_be_asked_for(page: AppTest) -> None:
+    before = html(page)
+    page.button(key="compare_other").click().run()
+    assert not page.exception
+    assert html(page) != before
+
+
+def test_pca_is_never_fitted_to_what_it_is_tested_on(digits_checkpoint: Checkpoint) -> None:
+    common = common_images([digits_checkpoint, digits_checkpoint])
+    rows = common.rows[0]
+    assert rows is not None
+    tested = rows[compare_choice.places_apart(digits_checkpoint, common)]
+    fitted = compare_choice.fitted_rows(digits_checkpoint)
+    assert len(tested) >= len(rows) // 2 - 1
+    assert not set(tested.tolist()) & set(fitted.tolist())

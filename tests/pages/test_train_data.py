@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -173,6 +174,21 @@ def test_data_dropped_before_are_listed_and_deleted(section: AppTest, tmp_path: 
     section.button(key="train_delete").click()
     assert given(run(section)) is None
     assert list_uploads(tmp_path / "runs" / ".data") == ()
+
+
+def test_data_that_a_waiting_run_needs_are_not_deleted(
+    section: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = keep_upload([("old.zip", CATS)], tmp_path / "runs" / ".data")
+    view = SimpleNamespace(
+        folder=tmp_path / "runs" / "mine", status="queued", arguments=("--data", str(path))
+    )
+    monkeypatch.setattr("pages.shared.train_sources.list_runs", lambda _: [view])
+    go(run(section), train_sources.BEFORE)
+    assert section.button(key="train_delete").disabled
+    assert any("mine" in element.value for element in section.warning)
+    view.status = "done"
+    assert not run(section).button(key="train_delete").disabled
 
 
 def test_data_that_went_away_are_asked_for_again(section: AppTest, tmp_path: Path) -> None:

@@ -195,6 +195,13 @@ def test_pca_has_the_figures_a_report_holds_of_it(one: Checkpoint, tmp_path: Pat
     assert figures["Latent dimensions"].values == (3, 3, 3, 2)
 
 
+def test_pca_of_other_data_is_not_taken_for_this_ones(one: Checkpoint, tmp_path: Path) -> None:
+    other = with_report(other_model(tmp_path))
+    stranger = replace(other, card={**other.card, "data": {"source": "elsewhere"}})
+    figures = {f.name: f for f in figures_of([one, stranger], linear=[3])}
+    assert figures["Labels read linearly"].values == (None, 80.0, None)
+
+
 def test_what_is_measured_here_counts_pca_too(one: Checkpoint) -> None:
     images = stripes(30).images
     seen = [see(ModelCoder(one, "one"), images), see(fit_linear(images, 20), images)]

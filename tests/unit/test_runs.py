@@ -88,9 +88,9 @@ def busy(runs: Path) -> Iterator[Ticket]:
 @pytest.mark.usefixtures("busy")
 def test_runs_wait_in_the_order_they_were_started(runs: Path) -> None:
     first = start_run(runs, "Erste Gesichter!", arguments=LONG, title="Faces")
-    second = start_run(runs, "Erste Gesichter!", arguments=LONG)
+    second = start_run(runs, "Erste Gesichter!", arguments=LONG, taken={"erste-gesichter-2"})
     assert (first.folder.name, first.title) == ("erste-gesichter", "Faces")
-    assert second.folder.name == "erste-gesichter-2"
+    assert second.folder.name == "erste-gesichter-3"
     assert [(run.status, run.place) for run in list_runs(runs)] == [("queued", 1), ("queued", 2)]
     assert option_of(first.arguments, "--out") == str(first.folder)
     assert "--watch" in first.arguments

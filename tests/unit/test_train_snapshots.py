@@ -14,7 +14,7 @@ from vae_core.data.imageset import ImageSet
 from vae_core.errors import CheckpointError, TrainingError
 from vae_core.model import Autoencoder
 from vae_core.pipeline import plan_model
-from vae_core.train import TrainConfig, train
+from vae_core.train import Progress, TrainConfig, train
 from vae_core.train.control import read_progress, write_ask
 from vae_core.train.runtime import choose_runtime
 from vae_core.train.snapshots import (
@@ -145,6 +145,17 @@ def test_progress_says_how_far_it_is(tmp_path: Path) -> None:
     said = read_progress(tmp_path)
     assert said["phase"] == "Training" and said["text"].startswith("Epoch ")
     assert 0 <= said["share"] <= 1 and said["seconds_left"] >= 0
+
+
+def test_a_young_run_is_not_called_collapsed(tmp_path: Path) -> None:
+    watcher, told = Watcher(tmp_path), {"collapse": "Posterior collapse.", "skipped": "1 of 9."}
+    for share, expected in ((0.05, ["1 of 9."]), (0.5, ["Posterior collapse.", "1 of 9."])):
+        watcher._written = -math.inf
+        watcher.warn(told)
+        watcher.report(Progress(0, share, 1.0, 100.0, 60.0))
+        watcher.warn(told)
+        watcher.phase("now")
+        assert read_progress(tmp_path)["warnings"] == expected
 
 
 def test_a_full_disk_stops_no_watched_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

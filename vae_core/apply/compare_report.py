@@ -175,8 +175,8 @@ def figures_of(
 ) -> tuple[Figure, ...]:
     """All figures that at least one model has, those of a section together.
 
-    For each number in `linear` the values end with one of PCA with as many dimensions, where
-    a report holds it.
+    For each number in `linear` the values end with one of PCA with as many dimensions of the
+    first model's data, where a report on these holds it.
     """
     reports = [read_report(c.path, key=c.key) for c in checkpoints]
     rows = [_figure(kind, checkpoints, reports, linear) for kind in _KINDS]
@@ -198,7 +198,12 @@ def _figure(
             None if c.model.config.posterior == "point" else value
             for c, value in zip(checkpoints, raw, strict=True)
         ]
-    raw += [_linear_value(kind, reports, n) for n in linear]
+    own = [
+        report
+        for c, report in zip(checkpoints, reports, strict=True)
+        if c.card["data"].get("source") == checkpoints[0].card["data"].get("source")
+    ]
+    raw += [_linear_value(kind, own, n) for n in linear]
     values = tuple(None if value is None else value * scale for value in raw)
     better = kind.better if _do_compare(kind, checkpoints) else ""
     return Figure(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -70,17 +70,23 @@ class RunView:
 
 
 def start_run(
-    runs: Path, name: str, *, arguments: Sequence[str], title: str = "", device: str = "cpu"
+    runs: Path,
+    name: str,
+    *,
+    arguments: Sequence[str],
+    title: str = "",
+    device: str = "cpu",
+    taken: Collection[str] = (),
 ) -> RunView:
     """Start a training below `runs` as a process that outlives this one; returns at once.
 
     `arguments` are those of the verb train, with or without the verb; --out, --watch, --title
     and --device are added here. `name` becomes the folder's name, with -2, -3, … when that is
-    taken. `TrainingError` when nothing can be written or the process does not start.
+    there or among `taken` (models of other folders, say). `TrainingError` when nothing can be written or the process does not start.
     """
     words = tuple(arguments[1:] if list(arguments[:1]) == ["train"] else arguments)
     device = _resolved(device)
-    folder = _new_folder(runs, slug(name))
+    folder = _new_folder(runs, slug(name), taken)
     try:
         words = with_option(words, "--out", str(folder))
         words = with_option(words, "--device", device)
@@ -113,13 +119,13 @@ def _resolved(device: str) -> str:
     return str(choose_device(device)[0])
 
 
-def _new_folder(runs: Path, name: str) -> Path:
+def _new_folder(runs: Path, name: str, taken: Collection[str]) -> Path:
     """Made here and now: of two that want the same name at once only one can make it."""
     try:
         runs.mkdir(parents=True, exist_ok=True)
         for number in range(1, 10_000):
             folder = runs.resolve() / (name if number == 1 else f"{name}-{number}")
-            if not folder.exists():
+            if folder.name not in taken and not folder.exists():
                 try:
                     folder.mkdir()
                 except FileExistsError:

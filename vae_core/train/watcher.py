@@ -36,6 +36,7 @@ MOST_SHARE: Final = 0.025
 # are placed, so that a look stays short.
 MOST_PICTURES, PICTURE_BYTES = 16, 111_000
 FEW_PLACED, MOST_PLACED, PLACING_SECONDS = 200, 1_000, 0.1
+YOUNG_SHARE, EARLY_KINDS = 0.1, ("collapse", "unused")
 Floats = NDArray[np.float32]
 
 
@@ -103,7 +104,10 @@ class Watcher:
 
     def warn(self, sentences: Mapping[str, str]) -> None:
         """What speaks against the run now, by kind; what no longer does is taken back."""
-        self._said["warnings"] = list(sentences.values())
+        # Codes are empty at first whatever the run will become.
+        young = float(self._said.get("share") or 0) < YOUNG_SHARE
+        found = [s for kind, s in sentences.items() if not (young and kind in EARLY_KINDS)]
+        self._said["warnings"] = found
 
     def _say(self, **values: Any) -> None:
         self._written = time.monotonic()
