@@ -19,6 +19,7 @@ from typing import Any, Literal
 import streamlit as st
 
 ROOT = Path(__file__).resolve().parents[2]
+VERB = ("-m", "vae_core", "estimate")
 _JOB = "train_estimate"
 State = Literal["running", "done", "failed"]
 
@@ -53,7 +54,7 @@ class EstimateJob:
             if self._unwanted.is_set():
                 return
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "vae_core", "estimate", *self.arguments, "--json"],
+                [sys.executable, *VERB, *self.arguments, "--json"],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, text=True, encoding="utf-8",
                 # As the run itself will have it (see vae_core.runs.launch).
