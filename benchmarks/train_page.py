@@ -114,13 +114,10 @@ def run_of(folder: Path) -> RunView | None:
         return None
 
 
-def n_images_seen(folder: Path) -> int:
-    """How far a run is: the images its last saved state has seen."""
-    try:
-        note = json.loads((folder / "training" / "state.json").read_text("utf-8"))
-        return int(note["position"]["images_seen"])
-    except (OSError, ValueError, KeyError):
-        return 0
+def share_of(folder: Path) -> float:
+    """How much of its time a run has used, by what it says once a second."""
+    view = run_of(folder)
+    return 0.0 if view is None else view.share
 
 
 def is_training(folder: Path) -> bool:
@@ -162,21 +159,24 @@ def measure_restart(folder: Path) -> dict[str, Any]:
         run = folder / wait_for_query(page, "run")
         eventually(lambda: is_training(run), what="training", seconds=PATIENCE_SECONDS)
         os.kill(app.pid, signal.SIGKILL)
-    found = [is_found(folder, run) for _ in range(N_RESTARTS)]
-    stop(run)
+    try:
+        found = [is_found(folder, run) for _ in range(N_RESTARTS)]
+    finally:
+        # It outlives its app by design, so it would outlive this measurement too.
+        stop(run)
     return {"restarts": N_RESTARTS, "found_of_10": sum(found)}
 
 
 def is_found(folder: Path, run: Path) -> bool:
     """Whether a fresh app shows the run at its link, alive and further than before."""
-    before = n_images_seen(run)
+    before = share_of(run)
     with running_app(folder) as app, chromium() as browser:
         page = browser.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(1000 * PATIENCE_SECONDS)
         page.goto(f"{app.url}/train?run={run.name}")
         page.get_by_role("button", name="Finish now").wait_for()
         page.locator(PAINTED).wait_for()
-        eventually(lambda: n_images_seen(run) > before, what="further", seconds=120)
+        eventually(lambda: share_of(run) > before, what="further", seconds=PATIENCE_SECONDS)
         os.kill(app.pid, signal.SIGKILL)
         view = run_of(run)
     return view is not None and view.status == "running"

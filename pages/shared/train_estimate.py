@@ -19,6 +19,7 @@ from typing import Any, Literal
 import streamlit as st
 
 ROOT = Path(__file__).resolve().parents[2]
+VERB = ("-m", "vae_core", "estimate")
 _JOB = "train_estimate"
 State = Literal["running", "done", "failed"]
 
@@ -53,7 +54,7 @@ class EstimateJob:
             if self._unwanted.is_set():
                 return
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "vae_core", "estimate", *self.arguments, "--json"],
+                [sys.executable, *VERB, *self.arguments, "--json"],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, text=True, encoding="utf-8",
                 # As the run itself will have it (see vae_core.runs.launch).
@@ -99,10 +100,14 @@ def stop_estimate() -> None:
 def show_estimate(arguments: tuple[str, ...]) -> None:
     """One line that says what the run will take, as soon as it is known."""
     job = estimate_of(arguments)
-    st.fragment(_line, run_every="0.5s" if job.state == "running" else None)(job)
+    is_running = job.state == "running"
+    st.fragment(_line, run_every="0.5s" if is_running else None)(job, is_running)
 
 
-def _line(job: EstimateJob) -> None:
+def _line(job: EstimateJob, was_running: bool) -> None:
+    if was_running and job.state != "running":
+        # The sweep's total is known now too, and the ticking ends.
+        st.rerun()
     if job.state == "running":
         st.caption(":material/hourglass_top: Measuring how long it will take; you need not wait.")
     elif job.state == "failed":

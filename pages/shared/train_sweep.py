@@ -30,6 +30,7 @@ from vae_core.train.config import TrainConfig
 _PROBLEM, _STARTED = "sweep_problem", "sweep_started"
 _BETAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _LATENTS = (2, 4, 8, 10, 16, 32, 64)
+_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "star", "hexagon", "cross")
 _COLOURS = ("#3b5bdb", "#e8590c", "#2b8a3e", "#9c36b5", "#0b7285", "#c2255c")
 
 
@@ -169,10 +170,11 @@ def _chart(sweep: Sweep, dots: list[Dot]) -> None:
 
 
 def trade_off_figure(dots: list[Dot]) -> graph_objects.Figure:
-    """KL per image against PSNR, a colour per objective and a line through each latent size."""
+    """KL per image against PSNR: a colour per objective, a sign and a line per latent size."""
     figure = graph_objects.Figure()
     groups = list(dict.fromkeys((dot.objective, dot.n_latent) for dot in dots))
     objectives = list(dict.fromkeys(dot.objective for dot in dots))
+    sizes = sorted({dot.n_latent for dot in dots})
     for objective, n_latent in groups:
         row = [dot for dot in dots if (dot.objective, dot.n_latent) == (objective, n_latent)]
         row.sort(key=lambda dot: dot.rate_nats)
@@ -189,6 +191,7 @@ def trade_off_figure(dots: list[Dot]) -> graph_objects.Figure:
             marker={
                 "size": [12 + 1.2 * min(32, dot.active_units) ** 0.8 for dot in row],
                 "color": colour,
+                "symbol": _SYMBOLS[sizes.index(n_latent) % len(_SYMBOLS)],
                 "opacity": 0.85,
             },
             hovertemplate="%{customdata[1]}<br>%{x:.1f} nats, %{y:.1f} dB"

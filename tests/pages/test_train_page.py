@@ -124,4 +124,5 @@ def test_trade_offs_are_drawn_along_the_rate() -> None:
     assert list(first.x) == [10.0, 20.0]
     assert [row[0] for row in first.customdata] == ["b", "a"]
     assert first.marker.color != second.marker.color
+    assert first.marker.symbol != second.marker.symbol
     assert first.marker.size[1] > first.marker.size[0]

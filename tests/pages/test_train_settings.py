@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, cast
@@ -151,12 +152,32 @@ def test_an_estimate_is_one_sentence() -> None:
     assert "each seen about 120 times" in said
 
 
-def test_an_unwanted_estimate_never_begins_and_a_bad_one_says_why() -> None:
+def test_an_unwanted_estimate_never_begins_and_a_bad_one_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = "import sys, time; time.sleep(0.5); sys.exit(f'There is nothing at {sys.argv[2]}.')"
+    monkeypatch.setattr(train_estimate, "VERB", ("-c", code))
     bad = train_estimate.EstimateJob(("--data", "/no/such/folder"))
-    waiting = train_estimate.EstimateJob(("--data", "faces", "--images", "100000"))
+    waiting = train_estimate.EstimateJob(("--data", "faces"))
     waiting.stop()
-    bad._thread.join(90)
+    bad._thread.join(60)
     waiting._thread.join(5)
-    assert not waiting._thread.is_alive()
-    assert (bad.state, waiting.figures) == ("failed", {})
-    assert "/no/such/folder" in bad.problem
+    assert (bad.state, bad.problem) == ("failed", "There is nothing at /no/such/folder.")
+    assert (waiting.state, waiting.problem, waiting._process) == ("running", "", None)
+
+
+def test_a_measurement_under_way_is_stopped_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_estimate, "VERB", ("-c", "import time; time.sleep(300)"))
+    job = train_estimate.EstimateJob(("--data", "faces"))
+    while job._process is None:
+        time.sleep(0.01)
+    job.stop()
+    job._thread.join(30)
+    assert not job._thread.is_alive()
+
+
+def test_an_answer_becomes_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_estimate, "VERB", ("-c", "print('{\"seconds_total\": 80}')"))
+    job = train_estimate.EstimateJob(("--data", "faces"))
+    job._thread.join(60)
+    assert (job.state, job.figures) == ("done", {"seconds_total": 80})

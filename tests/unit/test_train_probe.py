@@ -27,14 +27,14 @@ def probe(images: ImageSet, config: TrainConfig, *, seconds: float = 0.2) -> Est
 
 
 def test_an_estimate_is_near_what_a_run_takes(tmp_path: Path) -> None:
-    images, config = stripes(500), TrainConfig(epochs=3, n_latent=4)
+    images, config = stripes(300), TrainConfig(epochs=2, n_latent=4)
     found = probe(images, config, seconds=0.3)
     model_config, _ = plan_model(images, config)
     began = time.monotonic()
     train(images, tmp_path, model_config=model_config, config=config, runtime=choose_runtime("cpu"))
     # Other work on the machine comes and goes between the two.
-    assert 0.25 < found.seconds_training / (time.monotonic() - began) < 4
-    assert found.n_train_images == 400
+    assert 0.125 < found.seconds_training / (time.monotonic() - began) < 8
+    assert found.n_train_images == 240
     assert found.memory_bytes > 50e6
 
 
