@@ -129,7 +129,7 @@ def overview(found: Sequence[Model]) -> None:
     _broken([m for m in shown if m.card is None])
     if not shown:
         st.caption(f"None of the {len(found)} models has all these words." if found else
-                   "There is no model yet.")  # fmt: skip
+                   "There is no model yet: train one, or import a zip.")  # fmt: skip
 
 
 def _sum(found: Sequence[Model]) -> None:

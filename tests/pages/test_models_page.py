@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import cache, models, models_details, models_list, models_report
+from pages.shared import cache, models, models_list
 from tests.fixtures import save_small
 from tests.pages.conftest import OpenApp
 from vae_core.checkpoint import CARD, Listed, read_card
@@ -219,76 +218,6 @@ def test_a_strange_zip_is_refused_in_a_sentence(open_app: OpenApp, two: Path) ->
     assert sorted(path.name for path in two.iterdir()) == ["a", "b"]
 
 
-# ---- the report ----------------------------------------------------------------------------------
-@pytest.fixture
-def digits(tiny_checkpoints: Path, tmp_path: Path) -> Iterator[Path]:
-    shutil.copytree(tiny_checkpoints / "digits-2d", tmp_path / "digits")
-    yield tmp_path
-    cache.map_jobs.clear()
-
-
-def open_report(open_app: OpenApp, folder: Path, name: str) -> AppTest:
-    app = open_app("models", folder=folder, details=name)
-    app.segmented_control(key="models_section").set_value("Report").run()
-    assert [element.value for element in app.exception] == []
-    return app
-
-
-def until(true: Callable[[], bool], *, seconds: float = 120) -> None:
-    limit = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < limit
-        time.sleep(0.1)
-
-
-def test_a_report_is_made_in_the_background_and_shown(
-    open_app: OpenApp, digits: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = models_report._command
-    few = ["--limit", "60", "--importance-samples", "2"]
-    monkeypatch.setattr(models_report, "_command", lambda *a: [*real(*a), *few])
-    app = open_report(open_app, digits, "digits")
-    assert "There is no report yet" in said(app)
-    app.button(key="models_report").click().run()
-    assert "models_report_cancel" in keys(app)
-    job = cache.map_jobs().get(digits / "digits" / "report.json")
-    assert job is not None
-    assert models_details.is_busy(digits / "digits")
-    until(lambda: job.state != "running")
-    assert job.problem == ""
-    app.run()
-    assert [e.label for e in app.expander][:2] == ["Likelihood", "Latent space"]
-    assert "<svg" in html(app)
-    assert "Measured on 60 held-out images" in said(app)
-
-
-def test_without_the_data_the_command_is_given(open_app: OpenApp, two: Path) -> None:
-    app = open_report(open_app, two, "a")
-    assert "models_report" not in keys(app)
-    assert "--data stripes --report" in app.code[0].value
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"about": 3}', "[" * 99_999],
-)  # fmt: skip
-def test_a_report_that_is_none_is_as_if_there_were_none(
-    open_app: OpenApp, two: Path, text: str
-) -> None:
-    (two / "a" / "report.json").write_text(text)
-    assert "There is no report yet" in said(open_report(open_app, two, "a"))
-
-
-def test_a_report_changed_by_hand_says_so_where_it_was_changed(
-    open_app: OpenApp, two: Path
-) -> None:
-    names = ("bounds", "latent", "pictures", "samples", "rates", "labels", "factors", "foreign")
-    found = {"about": {"key": 7}, "left_out": [1], **{name: {"psnr": []} for name in names}}
-    write_json(two / "a" / "report.json", found)
-    app = open_report(open_app, two, "a")
-    assert html(app).count("was changed or is damaged") == len(names)
-    assert "made for other weights" in said(app)
-
-
 # ---- cards changed by hand -----------------------------------------------------------------------
 CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "title a list": lambda card: card.update(title=[1]),
@@ -327,3 +256,10 @@ def test_sums_of_bytes_in_words() -> None:
 def test_a_card_without_a_day_gets_the_folders(two: Path) -> None:
     item = Listed(two / "a", read_card(two / "a") | {"created": "<b>yesterday</b>"})
     assert models_list.all_models([item])[0].made[:2] == "20"
+
+
+def test_without_any_model_the_page_says_how_to_get_one(open_app: OpenApp, tmp_path: Path) -> None:
+    app = open_app("models", folder=tmp_path / "nowhere")
+    assert titles(app) == []
+    assert "There is no model yet" in said(app)
+    assert "models_import" in keys(app)
