@@ -61,9 +61,10 @@ def section(comparison: Comparison) -> None:
         "Green with ★: the best of the row; rows without one have no better or worse. Below the "
         "first part, figures are those of each model's card and report, measured on its own "
         "held-out images; “–” was not measured: "
-        "`python -m vae_core evaluate CHECKPOINT --data … --report` does it. "
-        "Hover a name to read what it means."
+        "`python -m vae_core evaluate CHECKPOINT --data … --report` does it."
     )
+    with st.expander("What the measures mean"):
+        st.markdown("\n".join(f"- **{row.name}**: {row.about}" for row in figures))
     left, right = st.columns(2)
     with left:
         _dimensions(comparison)
