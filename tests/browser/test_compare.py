@@ -49,8 +49,9 @@ def test_what_is_chosen_on_one_map_lights_up_on_all(compare_tab: Page) -> None:
     box = stage.bounding_box()
     assert box is not None
     middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    around = [(-60, -60), (60, -60), (60, 60), (-60, 60)]
-    compare_tab.mouse.move(middle[0] - 60, middle[1] - 60)
+    reach = 0.42 * box["width"]
+    around = [(-reach, -reach), (reach, -reach), (reach, reach), (-reach, reach)]
+    compare_tab.mouse.move(middle[0] - reach, middle[1] - reach)
     compare_tab.mouse.down()
     for x, y in around:
         compare_tab.mouse.move(middle[0] + x, middle[1] + y, steps=4)
