@@ -153,11 +153,11 @@ def _do(act: Callable[[], Any]) -> None:
 
 def _continue(run: RunView) -> None:
     with st.popover("Continue longer", icon=":material/more_time:"):
-        minutes = st.number_input(
-            "Minutes more", 0.5, 600.0, 5.0, 0.5, key=f"minutes_{run.folder.name}"
-        )
+        key = f"minutes_{run.folder.name}"
+        st.number_input("Minutes more", 0.5, 600.0, 5.0, 0.5, key=key)
+        # Asked at the click: a number just typed arrives together with it.
         _button(run, "Continue", ":material/play_arrow:",
-                lambda: resume_run(run.folder, minutes=minutes))  # fmt: skip
+                lambda: resume_run(run.folder, minutes=float(st.session_state[key])))  # fmt: skip
 
 
 def _explore(run: RunView, *, is_only: bool) -> None:

@@ -88,6 +88,18 @@ def test_a_failed_run_says_why_and_can_be_tried_again(
     assert "It cannot be." in [one.value for one in app.error]
 
 
+def test_minutes_just_typed_count(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(
+        "pages.shared.train_live.resume_run", lambda _, *, minutes: asked.append(minutes)
+    )
+    app = show(run)
+    # Both in one run, as a click right after typing sends them.
+    app.number_input[0].set_value(7.5)
+    button(app, "Continue").click().run()
+    assert asked == [7.5]
+
+
 def test_a_run_at_work_shows_how_far_it_is_and_hears_a_pause(run: Path) -> None:
     ticket = join_queue(run.parent, run.name, device="cpu")
     said = {"phase": "Training", "text": "Epoch 3, 1,234 images/s", "share": 0.25}

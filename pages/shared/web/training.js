@@ -126,7 +126,7 @@ function trainingChart(chart, at) {
   const px = (x) => 4 + (width - 8) * (x - x0) / (x1 - x0);
   const py = (y) => Math.min(height - 3, Math.max(3, 3 + (height - 6) * (1 - (y - lower + room) / (upper - lower + 2 * room))));
   const lines = chart.lines.map((line, i) => trainingSvg("polyline", { class: `lxt-line lxt-line-${i}`, points: line.points.map(([x, y]) => `${px(x).toFixed(1)},${py(y).toFixed(1)}`).join(" ") }));
-  const ends = chart.lines.filter((line) => line.points.length).map((line, i) => trainingSvg("circle", { class: `lxt-end lxt-line-${i}`, r: 2.6, cx: px(line.points.at(-1)[0]), cy: py(line.points.at(-1)[1]) }));
+  const ends = chart.lines.filter((line) => line.points.length).map((line, i) => trainingSvg("path", { class: `lxt-end lxt-line-${i}`, d: `M${px(line.points.at(-1)[0])} ${py(line.points.at(-1)[1])}h.01` }));
   const cursor = at === null ? [] : [trainingSvg("line", { class: "lxt-cursor", x1: px(at), x2: px(at), y1: 0, y2: height })];
   const words = chart.lines.filter((line) => line.points.length).map((line, i) => el("span", { class: `lxt-value lxt-line-${i}` }, line.name ? el("span", { text: line.name }) : null, el("b", { text: trainingNumber(line.points.at(-1)[1]) })));
   return el("figure", { class: "lxt-figure", title: chart.hint }, el("figcaption", {}, el("b", { text: chart.title }), ...words),
