@@ -11,6 +11,7 @@ from tests.browser.conftest import Visit
 from tests.browser.driving import PICTURE, address, click_map, eventually, map_of, places_on
 from tests.browser.server import running_app
 
+NAMES = ("Home", "Learn", "Explore", "Walk", "Reconstruct", "Label", "Compare", "Train", "Models")
 PAGES = ("/", "/explore", "/walk", "/reconstruct", "/label")
 READY = {
     "/": "[data-testid=latent-map][data-ready=true]",
@@ -19,6 +20,14 @@ READY = {
     "/reconstruct": "[data-testid=reconstructed-image] img",
     "/label": "[data-testid=latent-map][data-ready=true]",
 }
+# Pages with a story of their own: their tests open them deep, these only hold the frame.
+OTHERS = ("/learn", "/compare", "/train", "/models")
+READY |= {
+    "/learn": "[data-testid=learn-flow][data-ready=true]",
+    "/compare": "[data-testid=compare-rebuilt] img",
+    "/train": "[data-testid=stFileUploaderDropzone]",
+    "/models": "img.lxlib-strip",
+}
 PHONE = {"width": 390, "height": 844}
 
 
@@ -26,12 +35,12 @@ def assert_framed(page: Page, path: str) -> None:
     """The page's own content, and the frame's model picker and links."""
     page.locator(READY[path]).first.wait_for()
     expect(page.get_by_text("Latent Explorer").first).to_be_attached()
-    for name in ("Home", "Explore", "Walk", "Reconstruct", "Label"):
+    for name in NAMES:
         expect(page.get_by_role("link", name=name).first).to_be_attached()
     assert page.get_by_test_id("stException").all_inner_texts() == []
 
 
-@pytest.mark.parametrize("path", PAGES[1:])
+@pytest.mark.parametrize("path", [*PAGES[1:], "/train"])
 def test_deep_link_is_the_first_request_of_a_server(
     visit: Visit, tiny_checkpoints: Path, path: str
 ) -> None:
@@ -41,7 +50,7 @@ def test_deep_link_is_the_first_request_of_a_server(
         assert "model=faces-tiny" in address(page)
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, *OTHERS])
 def test_phone_has_no_sideways_scroll(visit: Visit, path: str) -> None:
     page = visit(f"{path}?model=faces-tiny", size=PHONE)
     assert_framed(page, path)
@@ -49,7 +58,8 @@ def test_phone_has_no_sideways_scroll(visit: Visit, path: str) -> None:
     eventually(lambda: page.evaluate(widths)[0] <= PHONE["width"], what=page.evaluate(widths))
     wider = """() => [...document.querySelectorAll('[data-testid=stMain] *')].filter((node) =>
       node.getBoundingClientRect().right > innerWidth + 1 && node.checkVisibility()
-      && !node.closest('.lx-stage, [data-testid=stPlotlyChart]')).map((node) => node.className)"""
+      && !node.closest('.lx-stage, [data-testid=stPlotlyChart], .katex'))
+      .map((node) => node.className)"""
     assert page.evaluate(wider) == []
 
 

@@ -34,6 +34,13 @@ def test_page_runs(open_app: OpenApp, page: str, model: str) -> None:
     assert app.query_params["model"] == model
 
 
+@pytest.mark.parametrize("page", ["compare", "train", "models"])
+def test_other_pages_run(open_app: OpenApp, page: str) -> None:
+    app = open_app(page, model="digits-2d")
+    assert_whole(app)
+    assert [element.value for element in app.error] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page_without_checkpoints_says_how_to_get_one(
     open_app: OpenApp, page: str, tmp_path: Path
