@@ -152,9 +152,10 @@ def _words(field: str, value: Any) -> str:
     if field == "factor_categories":
         return f"{len(value)}: {_some(list(value))}"
     if isinstance(value, dict):
-        return ", ".join(
-            f"{key} {_number(one)}" for key, one in value.items() if one not in ([], "")
-        )
+        said = {k.replace("_", " "): one for k, one in value.items() if one not in ([], "")}
+        # What it is first, then its numbers.
+        first = [str(said.pop(name))[:80] for name in ("name", "kind") if name in said]
+        return ", ".join([*first, *(f"{key} {_number(one)}" for key, one in said.items())])
     return _number(value)
 
 
@@ -167,7 +168,9 @@ def _number(value: Any) -> str:
         return " ".join(map(_number, value[:12]))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)[:200]
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    if isinstance(value, int) or abs(value) >= 10_000:
+        return f"{value:,.0f}".replace("-", "−")
+    return f"{value:.4g}".replace("-", "−")
 
 
 # ---- what one does with it -----------------------------------------------------------------------

@@ -28,8 +28,8 @@ _STYLE: Final = """<style>
 .lxlib-none {aspect-ratio:6/1; display:grid; place-items:center; opacity:.6; font-size:.85rem}
 .lxlib-facts {display:grid; grid-template-columns:max-content 1fr; gap:.1rem .8rem; padding:0;
   margin:.5rem 0 0; font-size:.875rem}
-.lxlib-facts dt {opacity:.65}
-.lxlib-facts dd {margin:0; overflow-wrap:anywhere; font-variant-numeric:tabular-nums}
+.lxlib-facts b {opacity:.65; font-weight:400}
+.lxlib-facts span { overflow-wrap:anywhere; font-variant-numeric:tabular-nums}
 .lxlib-title {font-weight:600; font-size:1.05rem; margin:.6rem 0 0; overflow-wrap:anywhere}
 .lxlib-name {opacity:.65; font-size:.8rem; overflow-wrap:anywhere}
 .lxlib-sum {display:flex; flex-wrap:wrap; gap:.3rem 1.4rem; font-size:.95rem}
@@ -165,7 +165,7 @@ def _card(model: Model, number: int) -> None:
     st.html(
         f"{strip_html(strip, model)}<div class='lxlib-title'>{escape(model.title)}</div>"
         f"<div class='lxlib-name'>{escape(model.name)}</div>"
-        f"<dl class='lxlib-facts'>{''.join(_facts(model))}</dl>"
+        f"<div class='lxlib-facts'>{''.join(_facts(model))}</div>"
     )
     is_open = state.model_name() == model.name
     with st.container(horizontal=True, gap="small"):
@@ -204,7 +204,7 @@ def _facts(model: Model) -> list[str]:
         "Rebuilds": "–" if psnr is None else f"{psnr:.1f} dB (PSNR)",
         "On disk": f"{size_in_words(model.size_bytes)} · {model.made}",
     }
-    return [f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in rows.items()]
+    return [f"<b>{name}</b><span>{escape(text)}</span>" for name, text in rows.items()]
 
 
 _SIDES: Final = ("channels", "height", "width")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +21,6 @@ REPORT: Final = "report.json"
 # Figures first, then the first chart; the others are a click away.
 N_UNFOLDED: Final = 2
 _STYLE: Final = """<style>
-.lxlib-report {--c0:#4c6ef5; --c1:#e8590c; --c2:#2b9a66; --c3:#c026d3; --c4:#e03131; --c5:#1098ad}
 .lxlib-report .grid {display:grid; gap:1.2rem; align-items:start;
   grid-template-columns:repeat(auto-fit,minmax(min(300px,100%),1fr))}
 .lxlib-report .soft {opacity:.7; font-size:.86rem; max-width:70ch}
@@ -30,22 +31,32 @@ _STYLE: Final = """<style>
   text-align:left; font-weight:400}
 .lxlib-report th {opacity:.65}
 .lxlib-report td:not(:first-child), .lxlib-report th:not(:first-child) {text-align:right}
-.lxlib-report svg {width:100%; height:auto}
-.lxlib-report svg line {stroke:#8884}
-.lxlib-report svg text {fill:currentColor; opacity:.7; font-size:12px}
-.lxlib-report .y, .lxlib-report .legend {text-anchor:end}
-.lxlib-report .x, .lxlib-report .label {text-anchor:middle}
-.lxlib-report svg polyline {fill:none; stroke-width:2}
+.lxlib-report img {width:100%; height:auto}
 </style>"""
+# The page's cleaning of HTML takes drawings out, so a chart comes as a picture of its own, in
+# colours that are seen on light and on dark.
+_INK: Final = "line{stroke:#8886} text{fill:#868c96;font:12px sans-serif} " + (
+    ".y,.legend{text-anchor:end} .x,.label{text-anchor:middle} polyline{fill:none;stroke-width:2} "
+)
+_COLOURS: Final = ("#4c6ef5", "#e8590c", "#2b9a66", "#c026d3", "#e03131", "#1098ad")
 
 
-def _colours() -> str:
+def _as_pictures(html: str) -> str:
+    """HTML with each drawing in it as an image, its description kept for who cannot see it."""
+    return re.sub(r"<svg .*?</svg>", lambda found: _picture(found[0]), html, flags=re.DOTALL)
+
+
+def _picture(svg: str) -> str:
     rules = "".join(
-        f".lxlib-report :is(rect,circle,text).s{i} {{fill:var(--c{i}); opacity:1}}"
-        f".lxlib-report polyline.s{i} {{stroke:var(--c{i})}}"
-        for i in range(6)
+        f":is(rect,circle,text).s{i}{{fill:{c}}} polyline.s{i}{{stroke:{c}}} "
+        for i, c in enumerate(_COLOURS)
     )
-    return f"<style>{rules}</style>"
+    label = re.search(r'aria-label="([^"]*)"', svg)
+    drawn = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    drawn = drawn.replace(">", f"><style>{_INK}{rules}</style>", 1)
+    packed = b64encode(drawn.encode()).decode()
+    alt = label[1] if label else ""
+    return f'<img src="data:image/svg+xml;base64,{packed}" alt="{alt}">'
 
 
 def target(folder: Path) -> Path:
@@ -69,7 +80,7 @@ def report(folder: Path, card: Mapping[str, Any]) -> None:
     st.caption(_subject(found))
     for number, (title, html) in enumerate(report_sections(found)):
         with st.expander(title, expanded=number < N_UNFOLDED):
-            st.html(f"{_STYLE}{_colours()}<div class='lxlib-report'>{html}</div>")
+            st.html(f"{_STYLE}<div class='lxlib-report'>{_as_pictures(html)}</div>")
 
 
 def read_report(path: Path) -> dict[str, Any] | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -73,7 +76,12 @@ def test_a_report_is_made_in_the_background_and_shown(
     assert job.problem == ""
     app.run()
     assert [e.label for e in app.expander][:2] == ["Likelihood", "Latent space"]
-    assert "<svg" in html(app)
+    # The browser is not shown drawings in HTML, only pictures of them.
+    assert "<svg" not in html(app)
+    drawn = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)" alt="([^"]+)"', html(app))
+    assert "KL, nats against dimension, by falling KL" in [alt for _, alt in drawn]
+    for picture, _ in drawn:
+        assert ElementTree.fromstring(b64decode(picture)).tag.endswith("}svg")
     assert "Measured on 60 held-out images" in said(app)
 
 
