@@ -6,7 +6,7 @@ RUNS/<name>.sweep.json     which runs belong together; the runs are folders like
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -94,18 +94,18 @@ def title_of(config: TrainConfig) -> str:
 
 def start_sweep(
     runs: Path, name: str, *, data: Sequence[str], configs: Sequence[TrainConfig], title: str,
-    device: str = "auto",
+    device: str = "auto", taken: Collection[str] = (),
 ) -> Sweep:  # fmt: skip
     """Queue one run per configuration; `data` are the arguments that name the images.
 
-    A run that cannot be started takes those before it back; errors as in `start_run`.
+    `taken` as in `start_run`. A run that cannot be started takes those before it back; errors as in `start_run`.
     """
     started: list[RunView] = []
     try:
         for config in configs:
             view = start_run(
                 runs, f"{name}-{_slug(config)}", arguments=(*data, *arguments_of(config)),
-                title=f"{title} · {title_of(config)}", device=device,
+                title=f"{title} · {title_of(config)}", device=device, taken=taken,
             )  # fmt: skip
             started.append(view)
         sweep = Sweep(_free_name(runs, name), title, tuple(view.folder.name for view in started))

@@ -93,6 +93,7 @@ def _start(chosen: Chosen, settings: Settings, configs: tuple[TrainConfig, ...])
         sweep = start_sweep(
             models.folder_for_runs(), chosen.name, data=chosen.data,
             configs=configs, title=chosen.name, device=settings.device,
+            taken=[item.path.name for item in models.listed_checkpoints()],
         )  # fmt: skip
         st.session_state[_STARTED] = sweep.name
     except (ExplorerError, OSError) as error:

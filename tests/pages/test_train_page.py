@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,11 +28,19 @@ class Starter:
         self.is_full = False
 
     def __call__(
-        self, runs: Path, name: str, *, arguments: Sequence[str], title: str, device: str
+        self,
+        runs: Path,
+        name: str,
+        *,
+        arguments: Sequence[str],
+        title: str,
+        device: str,
+        taken: Collection[str],
     ) -> Any:
         if self.is_full:
             raise TrainingError("The disk is full; make room.")
         assert runs == self.folder
+        assert name not in taken
         self.started.append((name, tuple(arguments), title, device))
         return SimpleNamespace(folder=runs / name)
 

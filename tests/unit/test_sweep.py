@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,13 +38,20 @@ class Queue:
         self.deleted: list[str] = []
 
     def start(
-        self, runs: Path, name: str, *, arguments: Sequence[str], title: str, device: str
+        self,
+        runs: Path,
+        name: str,
+        *,
+        arguments: Sequence[str],
+        title: str,
+        device: str,
+        taken: Collection[str],
     ) -> Any:
         if len(self.started) >= self.fails_at:
             raise TrainingError("The disk is full; make room.")
         self.started.append((name, tuple(arguments), title))
         self.status[name] = "queued" if self.started[1:] else "running"
-        assert device == "auto"
+        assert (device, name in taken) == ("auto", False)
         return self.view(runs / name)
 
     def view(self, folder: Path) -> Any:
