@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints
-from vae_core.data.roots import SETTING, roots_from
+from vae_core.data.roots import SETTING, allowed_path, roots_from
+from vae_core.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +42,15 @@ def data_roots() -> tuple[Path, ...]:
     """Folders below which a visitor may name data: VAE_DATA_ROOTS, else data/ and VAE_DATA_DIR."""
     usual = [ROOT / "data", *(Path(name) for name in [os.environ.get("VAE_DATA_DIR", "")] if name)]
     return roots_from(os.environ.get(SETTING, ""), otherwise=usual)
+
+
+def may_read(path: Path) -> bool:
+    """Whether a visitor may have the images at `path` opened."""
+    try:
+        allowed_path(str(path), data_roots())
+    except DataError:
+        return False
+    return path.is_absolute()
 
 
 def map_of_all(checkpoint: Checkpoint) -> str | None:

@@ -22,6 +22,8 @@ from pages.shared.models_list import (
 from vae_core.card import MAX_NOTES, MAX_TITLE
 from vae_core.errors import CheckpointError
 from vae_core.library import delete_model, disk_used, packed_model, rename_model, set_notes, slug
+from vae_core.runs.record import RUN
+from vae_core.runs.store import delete_run
 from vae_core.types import ImageSpec
 
 _STYLE: Final = """<style>
@@ -236,7 +238,11 @@ def _remove(folder: Path) -> None:
     def act() -> str:
         if not can_delete(folder):
             raise CheckpointError(f"{folder.name} is none of the models made here; it stays.")
-        delete_model(folder, within=models.folder_for_runs(), is_busy=is_busy)
+        if (folder / RUN).is_file() and not is_busy(folder):
+            # Under the lock of the queue: nobody starts it meanwhile.
+            delete_run(folder)
+        else:
+            delete_model(folder, within=models.folder_for_runs(), is_busy=is_busy)
         return f"{show.plain(folder.name)} is deleted."
 
     if attempt(act):

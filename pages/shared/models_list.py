@@ -261,7 +261,7 @@ def _take() -> None:
 
 
 def _taken(given: Any) -> str:
-    folder = import_model(given, into=models.folder_for_runs(), may_read=lambda _: False)
+    folder = import_model(given, into=models.folder_for_runs(), may_read=models.may_read)
     open_details(folder.name)
     return f"Imported as **{show.plain(folder.name)}**."
 

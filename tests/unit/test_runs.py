@@ -16,11 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures import save_small
 from vae_core.cli import build_parser
 from vae_core.errors import TrainingError
+from vae_core.library import rename_model
 from vae_core.runs.launch import _train
 from vae_core.runs.queue import Ticket, join_queue, places
-from vae_core.runs.record import option_of, with_option
+from vae_core.runs.record import begin_anew, has_new_card, option_of, with_option
 from vae_core.runs.store import (
     RunView,
     ask,
@@ -193,6 +195,15 @@ def test_names_become_folder_names() -> None:
     assert slug("../../etc/passwd") == "etc-passwd"
     assert slug("Übung № 1") == "ubung-no-1"
     assert slug("✂") == "run" and len(slug("x" * 200)) == 40
+
+
+def test_a_new_name_makes_no_finished_run(tmp_path: Path) -> None:
+    save_small(tmp_path)
+    begin_anew(tmp_path)
+    rename_model(tmp_path, "Another title")
+    assert not has_new_card(tmp_path)
+    save_small(tmp_path)
+    assert has_new_card(tmp_path)
 
 
 def test_options_are_replaced_however_they_are_written() -> None:

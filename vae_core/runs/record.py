@@ -16,6 +16,7 @@ from vae_core.files import write_json
 from vae_core.train.control import FOLDER, read_json
 
 RUN, END, LOG, CARD = "run.json", "end.json", "run.log", "card.json"
+WEIGHTS: Final = "model.safetensors"
 FORMAT: Final = "latent-explorer-run/1"
 # Kept free for the last words: a run that ends because the disk is full can still say so.
 _ROOM, _ROOM_BYTES = "room", 16_384
@@ -70,7 +71,7 @@ def begin_anew(folder: Path) -> None:
     (folder / END).unlink(missing_ok=True)
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     (folder / FOLDER / _ROOM).write_bytes(b"." * _ROOM_BYTES)
-    write_json(folder / FOLDER / _BEGUN, {"card": _card_stamp(folder)})
+    write_json(folder / FOLDER / _BEGUN, {"weights": _weights_stamp(folder)})
 
 
 def has_begun(folder: Path) -> bool:
@@ -92,17 +93,18 @@ def read_end(folder: Path) -> End | None:
 
 
 def has_new_card(folder: Path) -> bool:
-    """Whether the last process wrote a card: it differs from the one at its birth.
+    """Whether the last process wrote a checkpoint: its weights are not those of its birth.
 
-    Compared for equality, never by age: clocks jump.
+    Compared for equality, never by age: clocks jump. Not the card itself: a visitor who
+    renames the model writes that anew, and no card stands beside half a checkpoint.
     """
-    before = read_json(folder / FOLDER / _BEGUN).get("card", "")
-    return (folder / CARD).is_file() and _card_stamp(folder) != before
+    before = read_json(folder / FOLDER / _BEGUN).get("weights", "")
+    return (folder / CARD).is_file() and _weights_stamp(folder) != before
 
 
-def _card_stamp(folder: Path) -> str:
+def _weights_stamp(folder: Path) -> str:
     try:
-        found = (folder / CARD).stat()
+        found = (folder / WEIGHTS).stat()
     except OSError:
         return ""
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
