@@ -98,7 +98,7 @@ def start_sweep(
 ) -> Sweep:  # fmt: skip
     """Queue one run per configuration; `data` are the arguments that name the images.
 
-    `taken` as in `start_run`. A run that cannot be started takes those before it back; errors as in `start_run`.
+    `taken` and errors as in `start_run`. A run that cannot be started takes those before it back.
     """
     started: list[RunView] = []
     try:
