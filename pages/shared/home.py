@@ -10,22 +10,18 @@ from pages.shared import cache, payload, show
 from pages.shared.components import latent_map
 from vae_core.checkpoint import Checkpoint, Listed
 
+# (page, icon, name, what one does there), four to a row.
 STEPS = (
-    ("pages/explore.py", ":material/map:", "Explore", "the map in full: colours, neighbours, why"),
-    (
-        "pages/walk.py",
-        ":material/tune:",
-        "Walk",
-        "one slider per dimension, a picture that follows",
-    ),
-    (
-        "pages/reconstruct.py",
-        ":material/compare:",
-        "Reconstruct",
-        "what the model makes of a picture of yours",
-    ),
-    ("pages/label.py", ":material/label:", "Label", "name a few points, the rest follow"),
+    ("explore", "map", "Explore", "the map in full: colours, neighbours, why"),
+    ("walk", "tune", "Walk", "one slider per dimension, a picture that follows"),
+    ("reconstruct", "compare", "Reconstruct", "what the model makes of a picture of yours"),
+    ("train", "model_training", "Train", "a map of your own pictures, in a minute or two"),
+    ("learn", "school", "Learn", "what a VAE is, by touching one"),
+    ("compare", "balance", "Compare", "models and PCA on the same images"),
+    ("label", "label", "Label", "name a few points, the rest follow"),
+    ("models", "inventory_2", "Models", "notes, reports, downloads, imports"),
 )
+PER_ROW = 4
 
 
 @st.fragment
@@ -41,10 +37,12 @@ def small_map(checkpoint: Checkpoint) -> None:
 
 def first_steps() -> None:
     """Links to the pages with a line on each."""
-    for column, (page, icon, label, text) in zip(st.columns(len(STEPS)), STEPS, strict=True):
-        with column, st.container(border=True):
-            st.page_link(page, label=f"**{label}**", icon=icon)
-            st.caption(text)
+    for begin in range(0, len(STEPS), PER_ROW):
+        row = STEPS[begin : begin + PER_ROW]
+        for column, (page, icon, label, text) in zip(st.columns(PER_ROW), row, strict=True):
+            with column, st.container(border=True, height="stretch"):
+                st.page_link(f"pages/{page}.py", label=f"**{label}**", icon=f":material/{icon}:")
+                st.caption(text)
 
 
 def models(listed: Sequence[Listed]) -> None:
@@ -55,9 +53,8 @@ def models(listed: Sequence[Listed]) -> None:
         if checkpoint is not None:
             with st.container(border=True):
                 _model_card(checkpoint)
-    st.caption(
-        "An own model: `python -m vae_core train --data FOLDER --out runs/mine --minutes 5`, "
-        "then reload this page."
+    st.page_link(
+        "pages/train.py", label="Train a model on your own pictures", icon=":material/add_circle:"
     )
 
 
