@@ -18,6 +18,8 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from vae_core.runs.launch import thread_settings
+
 ROOT = Path(__file__).resolve().parents[2]
 VERB = ("-m", "vae_core", "estimate")
 _JOB = "train_estimate"
@@ -57,8 +59,8 @@ class EstimateJob:
                 [sys.executable, *VERB, *self.arguments, "--json"],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, text=True, encoding="utf-8",
-                # As the run itself will have it (see vae_core.runs.launch).
-                env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
+                # As the run itself will have it.
+                env={**thread_settings(), **os.environ},
             )  # fmt: skip
             if self._unwanted.is_set():
                 self._process.kill()

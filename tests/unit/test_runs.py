@@ -20,7 +20,7 @@ from tests.fixtures import save_small
 from vae_core.cli import build_parser
 from vae_core.errors import TrainingError
 from vae_core.library import rename_model
-from vae_core.runs.launch import _train
+from vae_core.runs.launch import _train, thread_settings
 from vae_core.runs.queue import Ticket, join_queue, places
 from vae_core.runs.record import begin_anew, has_new_card, option_of, with_option
 from vae_core.runs.store import (
@@ -189,6 +189,15 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_folder(
 def test_a_folder_that_cannot_be_written_is_one_sentence(folder: str) -> None:
     with pytest.raises(TrainingError, match=r"may be written to, and make room\.$"):
         start_run(Path(folder), "a", arguments=LONG)
+
+
+def test_threads_leave_busy_cores_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    threads = []
+    for load in (0.3, 1.2, 3.0, 20.0):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, load, load))
+        threads.append(thread_settings().get("OMP_NUM_THREADS"))
+    assert threads == [None, "3", "1", "1"]
 
 
 def test_names_become_folder_names() -> None:

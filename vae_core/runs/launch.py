@@ -22,6 +22,8 @@ from vae_core.train.control import FOLDER, clear_talk, read_ask
 
 READY: Final = "ready"
 POLL_SECONDS: Final = 0.25
+# Runnable processes, averaged over a minute: what the app and a browser cause themselves is less.
+BUSY_LOAD: Final = 1.0
 STOPPED, BROKEN = 130, 1
 
 
@@ -89,12 +91,29 @@ def _wait(folder: Path, ticket: Ticket) -> End | None:
         time.sleep(POLL_SECONDS)
 
 
+def thread_settings() -> dict[str, str]:
+    """How torch's threads should be set up on this machine as busy as it is now.
+
+    Threads wait for each other by spinning, which is the fastest as long as each has a core of
+    its own; one that has not stops all (docs/decisions/0012). So on a machine with other work
+    there are only as many threads as free cores, and they wait asleep.
+    """
+    try:
+        load = os.getloadavg()[0]
+    except (OSError, AttributeError):
+        return {}
+    if load < BUSY_LOAD:
+        return {}
+    free = max(1, round((os.cpu_count() or 1) - load))
+    return {"OMP_NUM_THREADS": str(free), "OMP_WAIT_POLICY": "PASSIVE"}
+
+
 def _train(arguments: Sequence[str]) -> End:
     tail = _Tail(sys.stderr)
     try:
-        # Threads that wait by spinning starve each other as soon as a browser or the app wants a
-        # core too: measured 20 to 500 images/s on two busy cores. Read when torch is loaded.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        # Read when torch is loaded; whoever set them by hand keeps them.
+        for name, value in thread_settings().items():
+            os.environ.setdefault(name, value)
         # Only now: torch takes seconds and hundreds of megabytes.
         from vae_core.cli.main import main as run_verb
 
