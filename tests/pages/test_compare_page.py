@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import compare_choice
@@ -98,6 +99,9 @@ def test_without_originals_reconstructions_stand_in(
     open_app: OpenApp, twins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pages.shared.cache.find_originals", lambda _: None)
+    # Other tests of this process may have opened the same models with their originals.
+    st.cache_resource.clear()
+    st.cache_data.clear()
     app = open_app("compare", folder=twins, models="faces-tiny,digits-2d")
     assert not app.exception
     assert "originals are not on this machine" in words(app)
