@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.fixtures import quick_maps, shared_data
 from vae_core.checkpoint import Checkpoint, load_checkpoint
@@ -16,6 +18,19 @@ TINY_RUNS = {
     "digits-2d": "--data digits --latent 2 --epochs 3",
     "faces-tiny": "--data faces --images 120 --latent 8 --epochs 2 --batch-size 32",
 }
+
+
+class OneBrowser(LoadScopeScheduling):
+    """All tests of tests/browser to one process, one after the other; each other test to any."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        # xdist's own groups find no way into the ids of pytest 9.2.
+        return "browser" if nodeid.startswith("tests/browser/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneBrowser:
+    """Two browsers at once would wait for each other's cores."""
+    return OneBrowser(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

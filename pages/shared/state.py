@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import streamlit as st
@@ -19,6 +21,7 @@ DEFAULT_MODEL = "faces"
 _MODEL = "model_name"
 _ASKED = "url_at_start"
 _GOAL = "map_goal"
+_CARRIED = "carried_code"
 
 
 def url_at_start() -> Mapping[str, str]:
@@ -73,8 +76,7 @@ def _choose(good: Mapping[str, Listed]) -> None:
     if st.session_state.get(_MODEL) not in (None, chosen):
         use_up("point", "at", "z", "code", "map", "colour")
         put_in_url(point=None, at=None, z=None, code=None)
-        for name in ("code", "code_source"):
-            st.session_state.pop(name, None)
+        st.session_state.pop(_CARRIED, None)
     st.session_state[_MODEL] = chosen
     put_in_url(model=chosen)
     card = good[chosen].card or {}
@@ -118,18 +120,25 @@ def model_name() -> str | None:
     return name
 
 
+@dataclass(frozen=True)
+class Carried:
+    """A code on its way to the Walk page; each has its own number, so the same one counts twice."""
+
+    z: NDArray[np.float32]
+    source: str
+    number: str
+
+
 def keep_code(z: NDArray[np.float32], *, source: str) -> None:
     """Carry a code to the next page; `source` says in words where it comes from."""
-    st.session_state["code"] = np.asarray(z, np.float32)
-    st.session_state["code_source"] = source
+    # In one piece: a rerun can cut in between any two assignments.
+    st.session_state[_CARRIED] = Carried(np.asarray(z, np.float32), source, uuid4().hex)
 
 
-def kept_code(n_latent: int) -> tuple[NDArray[np.float32] | None, str]:
-    """The carried code and its source, or (None, "")."""
-    z = st.session_state.get("code")
-    if z is None or len(z) != n_latent:
-        return None, ""
-    return z, str(st.session_state.get("code_source", ""))
+def kept_code(n_latent: int) -> Carried | None:
+    """What `keep_code` carried last, if it is a code of so many numbers."""
+    carried: Carried | None = st.session_state.get(_CARRIED)
+    return carried if carried is not None and len(carried.z) == n_latent else None
 
 
 def go_to(*, row: int | None = None, z: NDArray[np.float32] | None = None) -> None:

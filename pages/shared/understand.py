@@ -194,14 +194,17 @@ def _results(checkpoint: Checkpoint, items: Sequence[Pictured]) -> list[Result]:
 
 
 def _downloads(checkpoint: Checkpoint, items: Sequence[Pictured]) -> None:
-    # Functions: nothing is packed before somebody asks for it.
+    # Functions: nothing is packed before somebody asks for it. While the page is under way to a
+    # new batch the old button stands: the number says which batch it would give.
+    pictures = "1 picture" if len(items) == 1 else f"{len(items):,} pictures"
     with st.container(horizontal=True):
         st.download_button(
-            "Results as CSV", lambda: results_csv(_results(checkpoint, items)), "results.csv",
-            "text/csv", icon=":material/table:", key="results_csv", on_click="ignore",
+            f"Results of {pictures} as CSV", lambda: results_csv(_results(checkpoint, items)),
+            "results.csv", "text/csv", icon=":material/table:", key="results_csv",
+            on_click="ignore",
         )  # fmt: skip
         st.download_button(
-            "Pictures and results as ZIP", lambda: results_zip(_results(checkpoint, items)),
+            f"{pictures} and results as ZIP", lambda: results_zip(_results(checkpoint, items)),
             "results.zip", "application/zip", icon=":material/folder_zip:", key="results_zip",
             on_click="ignore",
         )  # fmt: skip

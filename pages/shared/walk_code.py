@@ -21,23 +21,28 @@ _WALK, _COUNT = "walk_stand", "walk_count"
 
 @dataclass(frozen=True)
 class Stand:
-    """Where a walk began, in words too, and the code it is at now; a new start is a new version."""
+    """Where a walk began, in words too, and the code it is at now; a new start is a new version.
+
+    `carried` is the number of the code that was carried here last, which is used up; "" for none.
+    """
 
     checkpoint_key: str
     start: Floats
     source: str
     code: Floats
     version: str
+    carried: str
 
 
 def begin(checkpoint: Checkpoint) -> Stand:
     """The walk left here, else the code carried here, in the link, or a central one."""
     held: Stand | None = st.session_state.get(_WALK)
-    carried, source = state.kept_code(checkpoint.model.n_latent)
-    if held is not None and held.checkpoint_key == checkpoint.key and _is_at(held, carried):
+    carried = state.kept_code(checkpoint.model.n_latent)
+    is_new = carried is not None and (held is None or carried.number != held.carried)
+    if held is not None and held.checkpoint_key == checkpoint.key and not is_new:
         return held
     if carried is not None:
-        return start_from(checkpoint, carried, source=source)
+        return start_from(checkpoint, carried.z, source=carried.source)
     linked = _linked(checkpoint)
     if linked is not None:
         return start_from(checkpoint, linked, source="the code in the link")
@@ -54,17 +59,15 @@ def _central_row(checkpoint: Checkpoint) -> int:
     return int(codes.held_out[np.square(away).sum(1).argmin()])
 
 
-def _is_at(stand: Stand, carried: Floats | None) -> bool:
-    return carried is None or np.array_equal(snap(carried), stand.code)
-
-
 def start_from(checkpoint: Checkpoint, z: Floats, *, source: str) -> Stand:
     """Begin anew at `z` `[D]`; what came before can still be undone in the browser."""
     count = st.session_state[_COUNT] = st.session_state.get(_COUNT, 0) + 1
-    code = snap(z)
-    made = Stand(checkpoint.key, code, source, code, f"{checkpoint.key}-{count}")
+    code, carried = snap(z), state.kept_code(checkpoint.model.n_latent)
+    made = Stand(
+        checkpoint.key, code, source, code, f"{checkpoint.key}-{count}",
+        carried.number if carried else "",
+    )  # fmt: skip
     st.session_state[_WALK] = made
-    state.keep_code(code, source=source)
     return made
 
 
@@ -76,8 +79,8 @@ def current(checkpoint: Checkpoint) -> Stand:
 
 def move_to(checkpoint: Checkpoint, z: Floats) -> None:
     """The visitor moved the sliders to `z` `[D]`."""
+    # One assignment: a rerun that cut in between two used to take the last move back.
     st.session_state[_WALK] = replace(current(checkpoint), code=snap(z))
-    state.keep_code(snap(z), source="where you left off")
 
 
 def told(checkpoint: Checkpoint) -> Floats:

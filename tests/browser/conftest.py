@@ -21,13 +21,11 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests beside this file carry the mark `browser` and run in one process."""
+    """All tests beside this file carry the mark `browser`."""
     here = Path(__file__).parent
     for item in items:
         if item.path.parent == here:
             item.add_marker(pytest.mark.browser)
-            # Two browsers at once would wait for each other's cores.
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 # The package's scope, not the session's: playwright keeps an event loop in this thread while it

@@ -31,6 +31,15 @@ def heading_of_pick(page: Page) -> str:
     return heading.inner_text().removeprefix("Image ")
 
 
+def pick(page: Page, place: int) -> str:
+    """Click that point and wait until the page speaks of it; → the point in the address."""
+    click_map(page, places_on(page).points[place])
+    caption = page.locator(".lx-caption").inner_text()
+    # The address may still hold an earlier pick; it changes before the details do.
+    eventually(lambda: f"#{heading_of_pick(page)} " in f"{caption} ", what=caption)
+    return wait_for_query(page, "point")
+
+
 def assert_link_reopens(visit: Visit, page: Page, *, fresh: bool) -> None:
     """The address opened anew, or in a fresh browser, shows the very same pixels."""
     again = visit(address(page), fresh=fresh)
@@ -112,9 +121,7 @@ def test_arrow_keys_walk_over_the_map_and_enter_picks(explore: Page) -> None:
 
 
 def test_a_pick_survives_a_visit_elsewhere(explore: Page) -> None:
-    click_map(explore, places_on(explore).points[2])
-    eventually(lambda: heading_of_pick(explore) in explore.locator(".lx-caption").inner_text())
-    row, before = wait_for_query(explore, "point"), pixels(explore)
+    row, before = pick(explore, 2), pixels(explore)
     explore.get_by_role("link", name="Walk").first.click()
     explore.get_by_test_id("latent-slider-0").wait_for()
     explore.get_by_role("link", name="Explore").first.click()
@@ -136,8 +143,7 @@ def test_walk_from_here_carries_the_code(explore: Page) -> None:
 
 
 def test_another_map_and_colour_keep_the_picked_point(explore: Page) -> None:
-    click_map(explore, places_on(explore).points[0])
-    row, before = wait_for_query(explore, "point"), pixels(explore)
+    row, before = pick(explore, 0), pixels(explore)
     explore.get_by_label("Map", exact=True).click()
     explore.get_by_role("option", name="PCA").click()
     wait_for_query(explore, "map", lambda name: name == "pca")

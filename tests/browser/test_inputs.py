@@ -180,13 +180,13 @@ def test_a_zip_gives_its_pictures_and_the_results_are_taken_away(
             archive.writestr(f"folder/{name}", data)
     box = page.locator("[data-testid=upload] input[type=file]")
     box.set_input_files(tmp_path / "all.zip")
-    says(page, f"{len(good_pictures())} pictures")
+    n = len(good_pictures())
+    says(page, f"{n} pictures")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Pictures and results as ZIP").click()
+        page.get_by_role("button", name=f"{n} pictures and results as ZIP").click()
     with zipfile.ZipFile(download.value.path()) as results:
         names = results.namelist()
         rows = results.read("results.csv").decode().splitlines()
-    n = len(good_pictures())
     assert len(rows) == n + 1
     assert {f"{i:04d}-seen.png" for i in range(n)} <= set(names)
     assert len(names) == 2 * n + 1

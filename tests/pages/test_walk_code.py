@@ -1,0 +1,84 @@
+"""Where a walk stands: what was carried here counts once, and no move is taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+
+from pages.shared import state, walk_code
+from vae_core.checkpoint import Checkpoint
+from vae_core.examine import snap
+
+
+class CutError(Exception):
+    """A rerun that overtakes a running page, as Streamlit raises it."""
+
+
+class Session(dict[str, Any]):
+    """A session's state; a rerun cuts in before the assignment number `cut`."""
+
+    cut = -1
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.cut -= 1
+        if self.cut == -1:
+            raise CutError
+        super().__setitem__(key, value)
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Session:
+    made = Session()
+    monkeypatch.setattr(st, "session_state", made)
+    monkeypatch.setattr(state, "url_at_start", dict)
+    return made
+
+
+@pytest.mark.parametrize("cut", range(4))
+def test_a_rerun_cutting_in_takes_no_move_back(
+    session: Session, faces_checkpoint: Checkpoint, cut: int
+) -> None:
+    codes = faces_checkpoint.codes.mean
+    state.keep_code(codes[0], source="an image")
+    begun = walk_code.begin(faces_checkpoint)
+    walk_code.move_to(faces_checkpoint, codes[1])
+    session.cut = cut
+    try:
+        walk_code.move_to(faces_checkpoint, codes[2])
+    except CutError:
+        before = walk_code.begin(faces_checkpoint)
+        np.testing.assert_array_equal(before.code, snap(codes[1]))
+        assert before.version == begun.version
+        walk_code.move_to(faces_checkpoint, codes[2])
+    session.cut = -1
+    after = walk_code.begin(faces_checkpoint)
+    np.testing.assert_array_equal(after.code, snap(codes[2]))
+    assert after.version == begun.version
+
+
+@pytest.mark.usefixtures("session")
+def test_a_code_carried_here_again_begins_anew(
+    faces_checkpoint: Checkpoint,
+) -> None:
+    codes = faces_checkpoint.codes.mean
+    state.keep_code(codes[0], source="an image")
+    first = walk_code.begin(faces_checkpoint)
+    walk_code.move_to(faces_checkpoint, codes[1])
+    state.keep_code(codes[0], source="the same image")
+    second = walk_code.begin(faces_checkpoint)
+    np.testing.assert_array_equal(second.code, snap(codes[0]))
+    assert (second.source, second.version != first.version) == ("the same image", True)
+
+
+@pytest.mark.usefixtures("session")
+def test_a_start_of_ones_own_outlasts_the_code_carried_before(
+    faces_checkpoint: Checkpoint,
+) -> None:
+    codes = faces_checkpoint.codes.mean
+    state.keep_code(codes[0], source="an image")
+    walk_code.begin(faces_checkpoint)
+    walk_code.walk_from(faces_checkpoint, codes[3], source="a cell of the grid")
+    assert walk_code.begin(faces_checkpoint).source == "a cell of the grid"
