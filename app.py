@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from pages.shared import frame, sign_in
+from pages.shared import frame, memory, sign_in
 
+memory.share_arenas()
 st.set_page_config(page_title="Latent Explorer", page_icon="🧭", layout="wide")
 page = frame.navigation()
 frame.tighten()
@@ -12,7 +13,7 @@ with st.sidebar:
     st.markdown("### Latent Explorer")
 
 # torch comes with these: the frame is on screen meanwhile.
-from pages.shared import memory, models, state
+from pages.shared import models, state
 
 state.model_picker(models.listed_checkpoints())
 page.run()

@@ -16,6 +16,7 @@ from pages.shared import cache, pick, show
 from pages.shared.components import drawing, pasted
 from pages.shared.reconstruct import Item
 from pages.shared.tags import tag
+from pages.shared.turns import turn
 from vae_core.checkpoint import Checkpoint
 from vae_core.data.archive import is_zip, zip_members, zip_names
 from vae_core.errors import DataError
@@ -237,9 +238,10 @@ def _work_off(
         if len(todo) > _FEW:
             st.button("Cancel", key="inputs_cancel", on_click=_stop, args=(keys,))
     for done, (key, source) in enumerate(todo, start=1):
-        found = _prepare(checkpoint, source, options)
-        if isinstance(found, Item):
-            cache.examination(checkpoint, found.pixels)
+        with turn():
+            found = _prepare(checkpoint, source, options)
+            if isinstance(found, Item):
+                cache.examination(checkpoint, found.pixels)
         ready[key] = found
         bar.progress(done / len(todo), text=f"Prepared {done} of {len(todo)} pictures")
     place.empty()

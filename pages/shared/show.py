@@ -40,27 +40,44 @@ def data_uri(image: NDArray[Any]) -> str:
     return "data:image/png;base64," + b64encode(buffer.getvalue()).decode()
 
 
-def _picture(image: NDArray[Any], caption: str, *, width: str, testid: str = "") -> str:
+def _light_uri(image: NDArray[Any]) -> str:
+    """As `data_uri`, a JPEG of about 41 dB: a quarter of the time and half the size."""
+    buffer = BytesIO()
+    to_picture(image).save(buffer, "JPEG", quality=95, subsampling=0)
+    return "data:image/jpeg;base64," + b64encode(buffer.getvalue()).decode()
+
+
+def _picture(
+    image: NDArray[Any], caption: str, *, width: str, testid: str = "", light: bool = False
+) -> str:
     mark = f' data-testid="{escape(testid)}"' if testid else ""
     # Small pictures are enlarged with hard edges: smoothing would invent detail.
-    sharp = " lxs-sharp" if image.shape[-1] <= 40 else ""
+    is_sharp = image.shape[-1] <= 40
+    source = _light_uri(image) if light and not is_sharp else data_uri(image)
     return (
-        f'<figure class="lxs-picture{sharp}" style="width:{width}"{mark}>'
-        f'<img src="{data_uri(image)}" alt="{escape(caption)}">'
+        f'<figure class="lxs-picture{" lxs-sharp" * is_sharp}" style="width:{width}"{mark}>'
+        f'<img src="{source}" alt="{escape(caption)}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
 
 def pictures(
-    images: list[tuple[NDArray[Any], str]], *, width: int, testids: tuple[str, ...] = ()
+    images: list[tuple[NDArray[Any], str]],
+    *,
+    width: int,
+    testids: tuple[str, ...] = (),
+    light: bool = False,
 ) -> None:
-    """A row of pictures with captions that wraps on small screens."""
+    """A row of pictures with captions that wraps on small screens.
+
+    `light` sends those above 40 pixels as JPEG: for rows of many small views.
+    """
     # At phone width up to three stay side by side.
     beside = min(3, len(images))
     limit = f"min({width}px, calc((100% - {0.75 * (beside - 1)}rem) / {beside}))"
     marks = [*testids, *[""] * (len(images) - len(testids))]
     parts = [
-        _picture(image, caption, width=limit, testid=mark)
+        _picture(image, caption, width=limit, testid=mark, light=light)
         for (image, caption), mark in zip(images, marks, strict=True)
     ]
     st.html(f'{STYLE}<div class="lxs-row">{"".join(parts)}</div>')

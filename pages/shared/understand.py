@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pages.shared import cache, payload, posterior_chart, show, state
 from pages.shared.components import latent_map
+from pages.shared.turns import turn
 from vae_core.apply.results import Result, results_csv, results_zip
 from vae_core.apply.understand import Understanding
 from vae_core.apply.verdict import Verdict, most_unusual_first
@@ -40,6 +41,14 @@ class Pictured(Protocol):
 
 def section(checkpoint: Checkpoint, item: Pictured, items: Sequence[Pictured]) -> None:
     """All that is known of one picture, and the batch it came in ranked by how unusual it is."""
+    with turn():
+        _one(checkpoint, item, items)
+    if len(items) > 1:
+        _ranking(checkpoint, items)
+    _downloads(checkpoint, items)
+
+
+def _one(checkpoint: Checkpoint, item: Pictured, items: Sequence[Pictured]) -> None:
     seen = cache.examination(checkpoint, item.pixels)
     found = cache.understanding(checkpoint, item.pixels, n=DRAWS)
     with st.container(border=True):
@@ -52,9 +61,6 @@ def section(checkpoint: Checkpoint, item: Pictured, items: Sequence[Pictured]) -
     with st.container(border=True):
         _draws(found)
         _place(checkpoint, seen, found, item, items)
-    if len(items) > 1:
-        _ranking(checkpoint, items)
-    _downloads(checkpoint, items)
 
 
 def _pictures(seen: Examination, found: Understanding) -> None:
@@ -97,7 +103,7 @@ def _posterior(checkpoint: Checkpoint, found: Understanding) -> None:
 
 def _draws(found: Understanding) -> None:
     st.markdown(f"**{DRAWS} draws** from the posterior, decoded: the same picture to the model")
-    show.pictures([(picture, "") for picture in found.pictures], width=72)
+    show.pictures([(picture, "") for picture in found.pictures], width=72, light=True)
 
 
 def _place(
@@ -139,7 +145,7 @@ def _neighbours(checkpoint: Checkpoint, rows: list[int], distances: NDArray[np.f
         images = cache.decoded(checkpoint, checkpoint.codes.mean[rows])
         st.caption("The data set is not on this machine: these are reconstructions.")
     captions = [_distance(float(distance)) for distance in distances]
-    show.pictures(list(zip(images, captions, strict=True)), width=88)
+    show.pictures(list(zip(images, captions, strict=True)), width=88, light=True)
 
 
 def _distance(distance: float) -> str:
