@@ -122,7 +122,7 @@ def examination(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Examinatio
     return examine(checkpoint, pixels)
 
 
-@st.cache_data(max_entries=100, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
+@st.cache_data(max_entries=24, show_spinner=False, hash_funcs=_BY_CHECKPOINT)
 def understanding(checkpoint: Checkpoint, pixels: NDArray[np.uint8], *, n: int) -> Understanding:
     """`vae_core.apply.understand.understand`, remembered."""
     return understand(checkpoint, pixels, n=n)
