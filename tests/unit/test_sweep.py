@@ -12,6 +12,7 @@ import pytest
 
 from vae_core import sweep as sweeps
 from vae_core.errors import ConfigError, TrainingError
+from vae_core.runs.store import slug
 from vae_core.sweep import (
     MAX_RUNS,
     Sweep,
@@ -50,9 +51,10 @@ class Queue:
         if len(self.started) >= self.fails_at:
             raise TrainingError("The disk is full; make room.")
         self.started.append((name, tuple(arguments), title))
-        self.status[name] = "queued" if self.started[1:] else "running"
         assert (device, name in taken) == ("auto", False)
-        return self.view(runs / name)
+        folder = runs / slug(name)
+        self.status[folder.name] = "queued" if self.started[1:] else "running"
+        return self.view(folder)
 
     def view(self, folder: Path) -> Any:
         return SimpleNamespace(folder=folder, status=self.status[folder.name])
