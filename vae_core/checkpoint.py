@@ -27,13 +27,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 
 from vae_core.card import card_problem, parse_card
 from vae_core.device import choose_device
 from vae_core.errors import CheckpointError, ConfigError, DataError
 from vae_core.evaluate.calibration import Calibration
-from vae_core.files import replace_file, sha256_of, write_json
+from vae_core.files import replace_file, replace_files, sha256_of, write_json, write_tensors
 from vae_core.latent.codes import Codes
 from vae_core.latent.mixture import MixturePrior
 from vae_core.latent.projection import Projection
@@ -137,7 +137,10 @@ def save_checkpoint(
     prior: MixturePrior | None = None,
     calibration: Calibration | None = None,
 ) -> None:
-    """Write all files; the card comes last, so that a folder with a card is complete."""
+    """Write all files; the card comes last, so that a folder with a card is complete.
+
+    `OSError` on a full disk: a checkpoint that was there before still is.
+    """
     path.mkdir(parents=True, exist_ok=True)
     weights = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     if not all(bool(v.isfinite().all()) for v in weights.values()):
@@ -145,29 +148,26 @@ def save_checkpoint(
             f"The weights for {path} hold values that are not finite and were not written; "
             "train again with a lower learning rate."
         )
-    # From here on old and new files may lie side by side: no card, no mixed-up checkpoint.
-    (path / CARD).unlink(missing_ok=True)
-    with replace_file(path / "model.safetensors") as temporary:
-        save_file(weights, temporary, metadata={"format": FORMAT})
-    _write_npz(path / "codes.npz", codes.to_arrays())
-    _write_npz(path / "map.npz", map_arrays(maps))
-    written = list(FILES)
-    for name, part in ((PRIOR, prior), (CALIBRATION, calibration)):
+    parts = {"codes.npz": codes.to_arrays(), "map.npz": map_arrays(maps)}
+    parts |= {} if prior is None else {PRIOR: prior.to_arrays()}
+    parts |= {} if calibration is None else {CALIBRATION: calibration.to_arrays()}
+    with replace_files(path, last=CARD) as new:
+        write_tensors(new / "model.safetensors", weights, note={"format": FORMAT})
+        for name, arrays in parts.items():
+            _write_npz(new / name, arrays)
+        full = {
+            "format": FORMAT,
+            **card,
+            "model": model.config.to_json(),
+            "label_names": list(codes.label_names),
+            "factor_categories": {n: list(f.categories) for n, f in codes.factors.items()},
+            "n_codes": len(codes),
+            "n_images": codes.n_total,
+            "files": {name: sha256_of(new / name) for name in ("model.safetensors", *parts)},
+        }
+        write_json(new / CARD, full)
+    for name in set(OPTIONAL) - set(parts):
         (path / name).unlink(missing_ok=True)
-        if part is not None:
-            _write_npz(path / name, part.to_arrays())
-            written.append(name)
-    full = {
-        "format": FORMAT,
-        **card,
-        "model": model.config.to_json(),
-        "label_names": list(codes.label_names),
-        "factor_categories": {n: list(f.categories) for n, f in codes.factors.items()},
-        "n_codes": len(codes),
-        "n_images": codes.n_total,
-        "files": {name: sha256_of(path / name) for name in written},
-    }
-    write_json(path / CARD, full)
 
 
 def add_calibration(path: Path, calibration: Calibration) -> None:

@@ -24,27 +24,20 @@ def to_picture(image: NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
 
 
-def sheet_picture(images: NDArray[np.uint8], *, gap: int = 1) -> Image.Image:
-    """Images uint8 `[N,C,H,W]` side by side on mid grey, `gap` pixels apart, wider than tall."""
-    n, channels, height, width = images.shape
-    columns = min(n, math.ceil(math.sqrt(n * 4 / 3 * height / width)))
-    rows = math.ceil(n / columns)
-    size = (rows * (height + gap) + gap, columns * (width + gap) + gap)
-    sheet = np.full((channels, *size), 128, np.uint8)
-    for index, image in enumerate(images):
-        top = gap + (height + gap) * (index // columns)
-        left = gap + (width + gap) * (index % columns)
-        sheet[:, top : top + height, left : left + width] = image
-    return to_picture(sheet)
+def picture_grid(
+    images: NDArray[Any], *, n_columns: int | None = None, gap: int = 0
+) -> Image.Image:
+    """Images `[N,C,H,W]`, float in [0,1] or uint8, laid out row by row.
 
-
-def picture_grid(images: NDArray[np.floating], *, n_columns: int | None = None) -> Image.Image:
-    """Images `[N,C,H,W]` in [0,1] laid out row by row, near-square unless `n_columns` is given."""
+    Near-square unless `n_columns` is given; `gap` pixels of mid grey around each.
+    """
     n, channels, height, width = images.shape
     columns = n_columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
-    sheet = np.zeros((channels, rows * height, columns * width), images.dtype)
-    for index, image in enumerate(images):
-        top, left = height * (index // columns), width * (index % columns)
+    size = (rows * (height + gap) + gap, columns * (width + gap) + gap)
+    sheet = np.full((channels, *size), 128 if gap else 0, np.uint8)
+    for index, image in enumerate(images if images.dtype == np.uint8 else to_bytes(images)):
+        top = gap + (height + gap) * (index // columns)
+        left = gap + (width + gap) * (index % columns)
         sheet[:, top : top + height, left : left + width] = image
     return to_picture(sheet)

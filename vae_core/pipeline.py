@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from vae_core.card import MAX_NOTES, MAX_TITLE
 from vae_core.checkpoint import CARD, own_words, save_checkpoint, versions
 from vae_core.data.imageset import ImageSet
 from vae_core.errors import ConfigError, DataError
@@ -33,6 +33,7 @@ from vae_core.objectives.registry import (
     uses_labels,
 )
 from vae_core.train.config import TrainConfig
+from vae_core.train.control import read_json
 from vae_core.train.loop import Progress, train
 from vae_core.train.processes import Processes
 from vae_core.train.runtime import Runtime
@@ -125,7 +126,8 @@ def check_images(folder: Path, images: ImageSet, *, resume: bool) -> None:
     digest = hashlib.sha256(f"{images.images.shape}".encode())
     for part in (images.ids, images.split, rows):
         digest.update(np.ascontiguousarray(part).tobytes())
-    if resume and note.is_file() and json.loads(note.read_text())["sha256"] != digest.hexdigest():
+    before = read_json(note).get("sha256")
+    if resume and before not in (None, digest.hexdigest()):
         raise ConfigError(
             f"--resume continues a run in '{folder}' that was started with other images than "
             f"'{images.name}' holds now; give the same --data, or another --out."
@@ -234,15 +236,16 @@ def train_checkpoint(
         progress=partial(follow, "Encoding the images"),
     )  # fmt: skip
     maps = build_maps(codes, seed=config.seed, tell=tell, progress=follow)
-    follow("Measuring and saving", 1, 1)
+    follow("Measuring and saving", 0, 1)
     metrics = measure(model, codes, images, config)
     card = _card(images, config, position, record, metrics, command=command, title=title)
-    card |= own_words(folder) if resume else {}
     prior = fit_prior(codes, seed=config.seed)
+    calibration = calibrate_model(model, images, seed=config.seed)
+    # Last of all: they may be written while this run is at work.
+    card |= own_words(folder) if resume else {}
     save_checkpoint(
-        folder, model, card=card, codes=codes, maps=maps, prior=prior,
-        calibration=calibrate_model(model, images, seed=config.seed),
-    )  # fmt: skip
+        folder, model, card=card, codes=codes, maps=maps, prior=prior, calibration=calibration
+    )
     return metrics
 
 
@@ -273,9 +276,11 @@ def _card(
     title: str,
 ) -> dict[str, Any]:
     objective = build_objective(config.objective, config.objective_options)
+    title = title.strip() or f"{images.name} · {config.objective} · {config.n_latent}-d"
     return {
-        "title": title or f"{images.name} · {config.objective} · {config.n_latent}-d",
-        "command": command,
+        # Names of folders may be longer than a card may hold.
+        "title": title[:MAX_TITLE],
+        "command": command[:MAX_NOTES],
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "data": dict(record),
         "preprocessing": {

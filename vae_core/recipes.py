@@ -16,7 +16,6 @@ from vae_core.objectives.registry import (
     settling_steps,
     uses_labels,
 )
-from vae_core.train.arguments import arguments_of
 from vae_core.train.config import TrainConfig
 from vae_core.types import ImageSpec
 
@@ -26,7 +25,7 @@ LEAST_BATCH_FOR_SETS: Final = 64
 _OF_WHOLE_BATCH: Final = frozenset({"beta-tcvae", "info-vae", "wae"})
 # With patience the run ends by itself; these only bound it.
 _MOST_IMAGES_SEEN, _MOST_EPOCHS, _LEAST_EPOCHS = 2_000_000, 500, 20
-VAL_SHARE: Final = 0.1
+HELD_OUT_SHARE: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -85,11 +84,6 @@ def recipe(goal: str, length: str, *, spec: ImageSpec, n_images: int) -> TrainCo
     )
 
 
-def recipe_arguments(goal: str, length: str, *, spec: ImageSpec, n_images: int) -> tuple[str, ...]:
-    """The same as flags of the verb `train`, without --data and --out."""
-    return arguments_of(recipe(goal, length, spec=spec, n_images=n_images))
-
-
 def _of_goal(goal: str, *, spec: ImageSpec, n_images: int) -> dict[str, Any]:
     # A tiny picture, or a handful of them, has no use for more.
     n_latent = 16 if spec.n_values <= 144 or n_images < 200 else 32
@@ -140,18 +134,24 @@ def check_settings(config: TrainConfig, *, n_images: int, n_classes: int) -> Non
             f"--n-labels {config.n_labels} came, but '{config.objective}' sees no labels; set it "
             "to 0 or choose conditional-vae or m2."
         )
-    if config.n_labels and not n_classes <= config.n_labels <= n_images:
+    n_train = _train_images_of(n_images)
+    if config.n_labels and not n_classes <= config.n_labels <= n_train:
         raise ConfigError(
             f"--n-labels {config.n_labels} came, expected {n_classes} (one per class) to "
-            f"{n_images} (all images); give a number in that range."
+            f"{n_train} (all that are not held out); give a number in that range."
         )
     _check_options(config)
 
 
+def _train_images_of(n_images: int) -> int:
+    """How many are left of a set when as many as usual are held out."""
+    return max(1, round(n_images * (1 - HELD_OUT_SHARE)))
+
+
 def _check_options(config: TrainConfig) -> None:
     options = config.objective_options
-    if options.get("importance_samples", 1) < 1:
-        raise ConfigError("--importance-samples 0 came, expected 1 or more; 5 is usual.")
+    if (n_samples := options.get("importance_samples", 1)) < 1:
+        raise ConfigError(f"--importance-samples {n_samples} came, expected 1 or more; 5 is usual.")
     if options.get("label_dropout", 0) > 1:
         raise ConfigError(
             f"--label-dropout {options['label_dropout']:g} came, expected a share from 0 to 1; "
@@ -162,7 +162,7 @@ def _check_options(config: TrainConfig) -> None:
 def advice(config: TrainConfig, *, spec: ImageSpec, n_images: int) -> tuple[str, ...]:
     """Sentences on options that are allowed but will probably disappoint."""
     found: list[str] = []
-    n_train = max(1, round(n_images * (1 - 2 * VAL_SHARE)))
+    n_train = _train_images_of(n_images)
     batch = config.batch_for(n_train)
     if config.objective in _OF_WHOLE_BATCH and batch < LEAST_BATCH_FOR_SETS:
         found.append(

@@ -6,19 +6,21 @@ RUNS/<name>.sweep.json     which runs belong together; the runs are folders like
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import product
+from itertools import count, product
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from vae_core.checkpoint import CARD
-from vae_core.errors import CheckpointError, ConfigError, ExplorerError
+from vae_core.checkpoint import CARD, read_card
+from vae_core.errors import ConfigError, ExplorerError
 from vae_core.files import write_json
 from vae_core.objectives.registry import objective_fields
-from vae_core.runs.store import RunView, ask, delete_run, read_run, start_run
+from vae_core.runs.store import RunView, ask, delete_run, list_runs, slug, start_run
 from vae_core.train.arguments import arguments_of
 from vae_core.train.config import TrainConfig
+from vae_core.train.control import has_state
 
 MAX_RUNS: Final = 24
 SUFFIX: Final = ".sweep.json"
@@ -37,15 +39,16 @@ class Sweep:
 class Dot:
     """What one finished run of a sweep came to, on held-out images.
 
-    `rate_nats` is the KL per image, `squared_error` the mean over pixel values on [0,1];
-    `beta` is None for objectives that have none.
+    `rate_nats` is the KL per image, None where codes are points without a width: it has no
+    meaning there. `squared_error` is the mean over pixel values on [0,1]; `beta` is None for
+    objectives that have none.
     """
 
     name: str
     objective: str
     beta: float | None
     n_latent: int
-    rate_nats: float
+    rate_nats: float | None
     squared_error: float
     psnr_db: float
     active_units: int
@@ -53,8 +56,11 @@ class Dot:
     @property
     def label(self) -> str:
         """What sets it apart from the others, in a few words."""
-        beta = "" if self.beta is None else f", β = {self.beta:g}"
-        return f"{self.objective}{beta}, {self.n_latent}-d"
+        return _label(self.objective, self.beta, self.n_latent)
+
+
+def _label(objective: str, beta: float | None, n_latent: int) -> str:
+    return f"{objective}{'' if beta is None else f', β = {beta:g}'}, {n_latent}-d"
 
 
 def plan_sweep(
@@ -87,9 +93,7 @@ def plan_sweep(
 
 def title_of(config: TrainConfig) -> str:
     """What sets a run apart from the others of its sweep."""
-    options = config.objective_options
-    beta = f", β = {options['beta']:g}" if "beta" in options else ""
-    return f"{config.objective}{beta}, {config.n_latent}-d"
+    return _label(config.objective, config.objective_options.get("beta"), config.n_latent)
 
 
 def start_sweep(
@@ -98,8 +102,8 @@ def start_sweep(
 ) -> Sweep:  # fmt: skip
     """Queue one run per configuration; `data` are the arguments that name the images.
 
-    `taken` as in `start_run`. A run that cannot be started takes those before it back; errors as
-    in `start_run`.
+    `taken` as in `start_run`. When one cannot be started those before it are asked to leave the
+    queue; errors as in `start_run`, and `OSError` on a full disk.
     """
     started: list[RunView] = []
     try:
@@ -109,11 +113,15 @@ def start_sweep(
                 title=f"{title} · {title_of(config)}", device=device, taken=taken,
             )  # fmt: skip
             started.append(view)
-        sweep = Sweep(_free_name(runs, name), title, tuple(view.folder.name for view in started))
-        write_json(runs / f"{sweep.name}{SUFFIX}", {"format": 1, **asdict(sweep)})
+        names = tuple(view.folder.name for view in started)
+        file = _new_file(runs, slug(name))
+        sweep = Sweep(file.name.removesuffix(SUFFIX), title, names)
+        write_json(file, {"format": 1, **asdict(sweep)})
     except (ExplorerError, OSError):
-        for view in started:
-            ask(view.folder, "pause")
+        # From the end, as in `cancel_sweep`; what cannot be asked keeps no other from it.
+        for view in reversed(started):
+            with suppress(OSError):
+                ask(view.folder, "pause")
         raise
     return sweep
 
@@ -124,21 +132,31 @@ def _slug(config: TrainConfig) -> str:
     return "-".join(parts).replace(".", "p")
 
 
-def _free_name(runs: Path, name: str) -> str:
-    n, free = 1, f"{name}-sweep"
-    while (runs / f"{free}{SUFFIX}").exists():
-        n += 1
-        free = f"{name}-sweep-{n}"
-    return free
+def _new_file(runs: Path, name: str) -> Path:
+    """Made here and now: of two sweeps that want the same name at once only one can make it."""
+    for number in count(1):
+        file = runs / f"{name}-sweep{'' if number == 1 else f'-{number}'}{SUFFIX}"
+        with suppress(FileExistsError):
+            file.touch(exist_ok=False)
+            break
+    return file
 
 
 def list_sweeps(runs: Path) -> list[Sweep]:
     """All sweeps below `runs` that can be read, the latest first."""
     if not runs.is_dir():
         return []
-    files = sorted(runs.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    files = sorted(runs.glob(f"*{SUFFIX}"), key=_seconds_written, reverse=True)
     read = (_read(path) for path in files)
     return [sweep for sweep in read if sweep is not None]
+
+
+def _seconds_written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        # Forgotten in another tab meanwhile.
+        return 0.0
 
 
 def _read(path: Path) -> Sweep | None:
@@ -155,13 +173,9 @@ def _read(path: Path) -> Sweep | None:
 
 def views_of(runs: Path, sweep: Sweep) -> list[RunView]:
     """How its runs stand, in their order; those that were deleted are left out."""
-    views = []
-    for name in sweep.runs:
-        try:
-            views.append(read_run(runs / name))
-        except ExplorerError:
-            continue
-    return views
+    # One look at the queue for all: a page asks every other second.
+    found = {view.folder.name: view for view in list_runs(runs)}
+    return [found[name] for name in sweep.runs if name in found]
 
 
 def dots_of(runs: Path, sweep: Sweep) -> list[Dot]:
@@ -172,16 +186,17 @@ def dots_of(runs: Path, sweep: Sweep) -> list[Dot]:
 
 def _dot(folder: Path) -> Dot | None:
     try:
-        card: Mapping[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        metrics, objective = card["metrics"], card["objective"]
+        card = read_card(folder)
+        metrics, objective, model = card["metrics"], card["objective"], card["model"]
         beta = objective.get("beta")
         return Dot(
-            folder.name, str(objective["name"]), None if beta is None else float(beta),
-            int(card["model"]["n_latent"]), float(metrics["kl_nats"]),
+            folder.name, objective["name"], None if beta is None else float(beta),
+            model["n_latent"],
+            None if model.get("posterior") == "point" else float(metrics["kl_nats"]),
             float(metrics["squared_error"]), float(metrics["psnr_db"]),
             int(metrics["active_units"]),
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, CheckpointError):
+    except (ExplorerError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -194,9 +209,11 @@ def cancel_sweep(runs: Path, sweep: Sweep) -> None:
 
 
 def clear_sweep(runs: Path, sweep: Sweep) -> None:
-    """Delete its runs that never trained, and forget the sweep; finished models stay."""
+    """Delete its runs that never trained, and forget the sweep; what was learnt stays."""
     for view in views_of(runs, sweep):
-        is_unused = view.status in ("stopped", "failed") and not (view.folder / CARD).is_file()
-        if is_unused:
-            delete_run(view.folder)
+        is_used = (view.folder / CARD).is_file() or has_state(view.folder)
+        if view.status in ("stopped", "failed") and not is_used:
+            # One that somebody started again meanwhile, or whose files are held, stays too.
+            with suppress(ExplorerError, OSError):
+                delete_run(view.folder)
     (runs / f"{sweep.name}{SUFFIX}").unlink(missing_ok=True)

@@ -261,7 +261,11 @@ def _take() -> None:
 
 
 def _taken(given: Any) -> str:
-    folder = import_model(given, into=models.folder_for_runs(), may_read=models.may_read)
+    folder = import_model(
+        given, into=models.folder_for_runs(), may_read=models.may_read,
+        # Of two models of one name the app shows the first folder's alone.
+        taken=[item.path.name for item in models.listed_checkpoints()],
+    )  # fmt: skip
     open_details(folder.name)
     return f"Imported as **{show.plain(folder.name)}**."
 

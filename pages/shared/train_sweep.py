@@ -145,6 +145,15 @@ def _chart(sweep: Sweep, dots: list[Dot]) -> None:
     if not dots:
         st.caption("The first dot comes when the first run is done.")
         return
+    for dot in dots:
+        if dot.rate_nats is None:
+            st.caption(
+                f"**{dot.label}** reaches {dot.psnr_db:.1f} dB; its codes have no width, so there "
+                "is no rate to draw it at. Open it from the list of runs."
+            )
+    dots = [dot for dot in dots if dot.rate_nats is not None]
+    if not dots:
+        return
     event = st.plotly_chart(
         trade_off_figure(dots), width="stretch", key=f"sweep_chart_{sweep.name}",
         on_select="rerun", selection_mode="points", config={"displayModeBar": False},
@@ -178,7 +187,7 @@ def trade_off_figure(dots: list[Dot]) -> graph_objects.Figure:
     sizes = sorted({dot.n_latent for dot in dots})
     for objective, n_latent in groups:
         row = [dot for dot in dots if (dot.objective, dot.n_latent) == (objective, n_latent)]
-        row.sort(key=lambda dot: dot.rate_nats)
+        row.sort(key=lambda dot: dot.rate_nats or 0.0)
         colour = _COLOURS[objectives.index(objective) % len(_COLOURS)]
         figure.add_scatter(
             x=[dot.rate_nats for dot in row],

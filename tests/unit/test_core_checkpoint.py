@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from tests.fixtures import pixels, save_small, small_model, stripes
 from vae_core.checkpoint import (
@@ -116,14 +117,35 @@ def test_weights_that_are_not_finite_are_never_written(tmp_path: Path) -> None:
     assert not (tmp_path / "bad" / CARD).exists()
 
 
-def test_a_save_that_fails_halfway_leaves_no_card(
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [("safetensors.torch.save_file", SafetensorError), ("numpy.savez_compressed", OSError)],
+)
+def test_a_full_disk_leaves_the_checkpoint_that_was_there(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, where: str, error: type[Exception]
+) -> None:
+    def full_disk(*_: object, **__: object) -> None:
+        raise error("No space left on device")
+
+    before = sorted(saved.iterdir()), verify_checkpoint(saved)
+    monkeypatch.setattr(where, full_disk)
+    with pytest.raises(OSError, match="No space"):
+        save_small(saved, model=small_model(seed=1, likelihood="gaussian"))
+    assert (sorted(saved.iterdir()), verify_checkpoint(saved)) == before
+
+
+def test_a_save_cut_off_among_old_and_new_files_leaves_no_card(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full_disk(*_: object) -> None:
-        raise OSError("No space left on device")
+    move = Path.replace
 
-    monkeypatch.setattr("vae_core.checkpoint._write_npz", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    def cut_off(path: Path, target: Path) -> Path:
+        if target == saved / "map.npz":
+            raise KeyboardInterrupt
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", cut_off)
+    with pytest.raises(KeyboardInterrupt):
         save_small(saved, model=small_model(seed=1, likelihood="gaussian"))
     with pytest.raises(CheckpointError, match="did not finish"):
         load_checkpoint(saved)

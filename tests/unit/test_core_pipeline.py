@@ -15,6 +15,8 @@ from vae_core.apply.verdict import verdict
 from vae_core.checkpoint import CARD, load_checkpoint
 from vae_core.data.imageset import ImageSet
 from vae_core.errors import CheckpointError, ConfigError, TrainingError
+from vae_core.evaluate.calibration import calibrate_model
+from vae_core.library import set_notes
 from vae_core.pipeline import check_folder, plan_model, suggest_likelihood, train_checkpoint
 from vae_core.train import TrainConfig
 from vae_core.train.loop import Interrupted
@@ -32,7 +34,8 @@ def make(folder: Path, *, images: ImageSet | None = None, **options: Any) -> lis
     with quick_maps():
         train_checkpoint(
             images or stripes(), folder, config=config, runtime=RUNTIME,
-            record={"source": "stripes"}, command="none", tell=told.append, **options,
+            record={"source": "stripes"}, command=options.pop("command", "none"),
+            tell=told.append, **options,
         )  # fmt: skip
     return told
 
@@ -56,6 +59,33 @@ def test_training_leaves_what_verdicts_are_given_by(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, known.shape).astype(np.uint8)
     kinds = [[found.level for found in verdict(checkpoint, x)] for x in (known, noise)]
     assert kinds[0].count("typical") > kinds[1].count("typical")
+
+
+def test_a_name_too_long_for_a_card_costs_no_checkpoint(tmp_path: Path) -> None:
+    make(tmp_path, images=replace(stripes(), name="stripes " * 40), command="--data \udcff" * 9999)
+    card = load_checkpoint(tmp_path).card
+    assert card["title"].startswith("stripes stripes") and card["command"].startswith("--data ?")
+
+
+def test_notes_written_while_a_run_ends_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path)
+
+    def slow(*args: Any, **options: Any) -> Any:
+        set_notes(tmp_path, "Mine.")
+        return calibrate_model(*args, **options)
+
+    monkeypatch.setattr("vae_core.pipeline.calibrate_model", slow)
+    make(tmp_path, config={"epochs": 3}, resume=True)
+    assert load_checkpoint(tmp_path).card["notes"] == "Mine."
+
+
+def test_a_damaged_note_of_the_images_does_not_stop_a_run(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / FOLDER / "images.json").write_text("")
+    make(tmp_path, config={"epochs": 3}, resume=True)
+    assert load_checkpoint(tmp_path).card["training"]["epoch"] == 3
 
 
 def test_too_few_images_for_umap_are_told_and_mapped_by_pca(tmp_path: Path) -> None:

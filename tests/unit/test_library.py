@@ -119,6 +119,22 @@ def test_disk_used_counts_what_lies_below_and_follows_no_link(own: Path, tmp_pat
     assert disk_used(own / "nowhere") == 0
 
 
+def test_a_file_that_vanishes_while_it_is_counted_counts_nothing(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = disk_used(own)
+    (own / ".state.tmp").write_bytes(b"x" * 100)
+    look = Path.lstat
+
+    def gone(path: Path) -> os.stat_result:
+        if path.name == ".state.tmp":
+            raise FileNotFoundError(path)
+        return look(path)
+
+    monkeypatch.setattr(Path, "lstat", gone)
+    assert disk_used(own) == before
+
+
 def test_a_deleted_model_is_gone_with_all_it_held(own: Path) -> None:
     (own / "training").mkdir()
     (own / "training" / "state.json").write_text("{}")
@@ -232,6 +248,13 @@ def test_a_taken_name_gets_a_number(packed: bytes, tmp_path: Path) -> None:
     names = [take(packed, tmp_path, name="Mine").name for _ in range(3)]
     assert names == ["mine-2", "mine-3", "mine-4"]
     assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_name_taken_in_another_folder_gets_a_number_too(packed: bytes, tmp_path: Path) -> None:
+    folder = import_model(
+        io.BytesIO(packed), into=tmp_path, may_read=lambda _: False, taken=["stripes-of-mine"]
+    )
+    assert folder.name == "stripes-of-mine-2"
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,18 @@ def test_damaged_zips_are_refused_wherever_they_are_damaged(packed: bytes, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_damage_in_bzip2_is_not_taken_for_a_full_disk(packed: bytes, tmp_path: Path) -> None:
+    archive, buffer = zipfile.ZipFile(io.BytesIO(packed)), io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as target:
+        for name in archive.namelist():
+            target.writestr(Path(name).name, archive.read(name))
+    data = bytearray(buffer.getvalue())
+    place = data.index(b"BZh9") + 4
+    data[place : place + 6] = b"damage"
+    with pytest.raises(CheckpointError, match="The zip is damaged"):
+        take(bytes(data), tmp_path)
+
+
 def test_a_zip_of_the_folder_made_by_hand_is_taken(packed: bytes, tmp_path: Path) -> None:
     extra = {"metrics.jsonl": b"{}", "__MACOSX/._card.json": b"x", "report.html": b"<script>"}
     folder = take(rezip(packed, lambda f: f.update(extra)), tmp_path)

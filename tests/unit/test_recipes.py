@@ -14,7 +14,7 @@ from vae_core.data.imageset import ImageSet
 from vae_core.errors import ConfigError
 from vae_core.objectives import Objective, build_objective
 from vae_core.pipeline import plan_model
-from vae_core.recipes import GOALS, LENGTHS, advice, check_settings, recipe, recipe_arguments
+from vae_core.recipes import GOALS, LENGTHS, advice, check_settings, recipe
 from vae_core.train.arguments import arguments_of
 from vae_core.train.config import TrainConfig
 from vae_core.types import ImageSpec
@@ -44,7 +44,7 @@ def test_every_choice_is_read_back_by_the_command_line(
 ) -> None:
     for n_images in (40, 400, 60_000):
         wanted = recipe(goal, length, spec=spec, n_images=n_images)
-        got = parsed(recipe_arguments(goal, length, spec=spec, n_images=n_images))
+        got = parsed(arguments_of(wanted))
         assert replace(got, objective_options={}) == replace(wanted, objective_options={})
         assert objective_of(got) == objective_of(wanted)
         check_settings(wanted, n_images=n_images, n_classes=0)
@@ -102,8 +102,10 @@ def test_what_cannot_train_is_told_before(config: TrainConfig, sentence: str) ->
 
 def test_labels_have_to_be_enough_for_the_classes() -> None:
     config = TrainConfig(objective="m2", n_labels=3)
-    with pytest.raises(ConfigError, match=r"expected 10 \(one per class\) to 400"):
+    with pytest.raises(ConfigError, match=r"expected 10 \(one per class\) to 320"):
         check_settings(config, n_images=400, n_classes=10)
+    with pytest.raises(ConfigError, match="all that are not held out"):
+        check_settings(replace(config, n_labels=321), n_images=400, n_classes=3)
     check_settings(config, n_images=400, n_classes=3)
 
 

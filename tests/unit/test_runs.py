@@ -6,7 +6,9 @@ A run that waits needs no torch, so most of these tests let it wait behind a tic
 from __future__ import annotations
 
 import json
+import math
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -15,14 +17,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.fixtures import save_small
 from vae_core.cli import build_parser
 from vae_core.errors import TrainingError
 from vae_core.library import rename_model
-from vae_core.runs.launch import _train, thread_settings
-from vae_core.runs.queue import Ticket, join_queue, places
-from vae_core.runs.record import begin_anew, has_new_card, option_of, with_option
+from vae_core.runs.launch import _train, _wait, thread_settings
+from vae_core.runs.queue import QUEUES, Ticket, join_queue, places
+from vae_core.runs.record import (
+    End,
+    Record,
+    begin_anew,
+    has_new_card,
+    option_of,
+    read_end,
+    with_option,
+    write_end,
+    write_record,
+)
 from vae_core.runs.store import (
     RunView,
     ask,
@@ -115,7 +128,9 @@ def test_a_waiting_run_needs_no_torch_and_leaves_when_asked(runs: Path) -> None:
     assert "torch" not in Path(f"/proc/{number}/maps").read_text()
     ask(run.folder, "pause")
     stopped = wait_for(lambda: read_run(run.folder), lambda found: not found.is_alive)
-    assert stopped.status == "stopped" and stopped.asked == ""
+    assert stopped.status == "stopped"
+    # Or the same command in a terminal would pause at once.
+    assert read_ask(run.folder) == ""
     assert "--resume" not in resume_run(run.folder).arguments
 
 
@@ -171,6 +186,9 @@ def test_damaged_files_are_told_and_others_still_listed(runs: Path) -> None:
     assert read_ask(odd.folder) == ""
     with pytest.raises(TrainingError, match="damaged"):
         resume_run(bad.folder)
+    position = {"epoch": math.inf, "seconds": 10**400}
+    (bad.folder / "training" / "state.json").write_text(json.dumps({"position": position}))
+    assert read_run(bad.folder).text == "0 epochs in 0 s"
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_folder(
@@ -183,6 +201,63 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_folder(
     with pytest.raises(TrainingError, match=r"No space left.*start it again\.$"):
         start_run(runs, "a", arguments=LONG)
     assert list(runs.iterdir()) == []
+
+
+def test_a_full_disk_leaves_a_run_that_stands_still_as_it_was(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = runs / "a"
+    folder.mkdir(parents=True)
+    write_record(folder, Record(LONG, "A", "cpu"))
+    begin_anew(folder)
+    write_end(folder, End(130, "Stopped."))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vae_core.runs.record.write_json", full)
+    with pytest.raises(TrainingError, match=r"No space left.*start it again\.$"):
+        resume_run(folder)
+    with pytest.raises(OSError, match="No space left"):
+        begin_anew(folder)
+    assert read_end(folder) == End(130, "Stopped.")
+
+
+@pytest.mark.usefixtures("busy")
+def test_whoever_waits_outlasts_a_queue_that_is_held(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (runs / "a").mkdir()
+    ticket = join_queue(runs, "a", device="cpu")
+    monkeypatch.setattr("vae_core.runs.queue.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("vae_core.runs.launch.time.sleep", lambda _: ask(runs / "a", "pause"))
+    with FileLock(runs / QUEUES / "queue.lock"):
+        end = _wait(runs / "a", ticket)
+    assert end is not None and "left the queue" in end.sentence
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_queue_that_somebody_removed_is_told(runs: Path) -> None:
+    (runs / "a").mkdir()
+    ticket = join_queue(runs, "a", device="cpu")
+    shutil.rmtree(runs / QUEUES)
+    end = _wait(runs / "a", ticket)
+    assert end is not None and "queue was lost" in end.sentence
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_run_goes_on_where_its_folder_was_moved_to(runs: Path) -> None:
+    run = start_run(runs, "a", arguments=LONG)
+    kill(run.folder)
+    moved = run.folder.rename(runs / "b")
+    assert option_of(resume_run(moved).arguments, "--out") == str(moved)
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_title_may_be_any_text(runs: Path) -> None:
+    run = start_run(runs, "a", arguments=LONG, title="--5 °C \ud800")
+    args = build_parser().parse_args(list(run.arguments))
+    assert args.title == run.title == "--5 °C ?"
 
 
 @pytest.mark.parametrize("folder", ["/proc/nowhere", "/dev/null/runs"])

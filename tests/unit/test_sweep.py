@@ -12,6 +12,7 @@ import pytest
 
 from vae_core import sweep as sweeps
 from vae_core.errors import ConfigError, TrainingError
+from vae_core.runs.store import slug
 from vae_core.sweep import (
     MAX_RUNS,
     Sweep,
@@ -50,14 +51,16 @@ class Queue:
         if len(self.started) >= self.fails_at:
             raise TrainingError("The disk is full; make room.")
         self.started.append((name, tuple(arguments), title))
-        self.status[name] = "queued" if self.started[1:] else "running"
         assert (device, name in taken) == ("auto", False)
-        return self.view(runs / name)
+        folder = runs / slug(name)
+        self.status[folder.name] = "queued" if self.started[1:] else "running"
+        return self.view(folder)
 
     def view(self, folder: Path) -> Any:
-        if folder.name not in self.status:
-            raise TrainingError("There is no such run.")
         return SimpleNamespace(folder=folder, status=self.status[folder.name])
+
+    def views(self, runs: Path) -> list[Any]:
+        return [self.view(runs / name) for name in self.status]
 
     def ask(self, folder: Path, what: str) -> None:
         self.asked.append((folder.name, what))
@@ -69,7 +72,7 @@ class Queue:
 def queue_for(patch: pytest.MonkeyPatch, root: Path, **options: int) -> Queue:
     queue = Queue(root, **options)
     patch.setattr(sweeps, "start_run", queue.start)
-    patch.setattr(sweeps, "read_run", queue.view)
+    patch.setattr(sweeps, "list_runs", queue.views)
     patch.setattr(sweeps, "ask", queue.ask)
     patch.setattr(sweeps, "delete_run", queue.delete)
     return queue
@@ -122,6 +125,59 @@ def test_when_one_cannot_start_none_is_left_waiting(
     assert list_sweeps(tmp_path) == []
 
 
+def test_one_that_cannot_be_asked_keeps_no_other_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, tried = queue_for(monkeypatch, tmp_path, fails_at=2), list[str]()
+
+    def full(folder: Path, _: str) -> None:
+        tried.append(folder.name)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sweeps, "ask", full)
+    with pytest.raises(TrainingError, match="disk is full"):
+        started(tmp_path)
+    assert tried == [name for name, _, _ in reversed(queue.started)]
+
+
+def test_two_sweeps_of_one_name_at_the_same_moment_are_both_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_for(monkeypatch, tmp_path)
+    write, between = sweeps.write_json, list[Sweep]()
+
+    def slow(path: Path, data: Any) -> None:
+        monkeypatch.setattr(sweeps, "write_json", write)
+        between.append(started(tmp_path))
+        write(path, data)
+
+    monkeypatch.setattr(sweeps, "write_json", slow)
+    sweep = started(tmp_path)
+    assert {found.name for found in list_sweeps(tmp_path)} == {sweep.name, between[0].name}
+    assert sweep.name != between[0].name
+
+
+def test_a_sweep_is_noted_beside_its_runs_whatever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_for(monkeypatch, tmp_path)
+    start_sweep(tmp_path, "../a/b", data=(), configs=[BASE], title="x")
+    assert [path.name for path in tmp_path.iterdir()] == ["a-b-sweep.sweep.json"]
+
+
+def test_closing_a_sweep_deletes_nothing_that_was_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = queue_for(monkeypatch, tmp_path)
+    sweep = started(tmp_path)
+    queue.status.update(dict.fromkeys(sweep.runs, "stopped"))
+    paused = tmp_path / sweep.runs[0] / "training"
+    paused.mkdir(parents=True)
+    (paused / "state.safetensors").write_bytes(b"an hour of work")
+    clear_sweep(tmp_path, sweep)
+    assert queue.deleted == list(sweep.runs[1:])
+
+
 def test_cancelling_keeps_what_was_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queue = queue_for(monkeypatch, tmp_path)
     sweep = started(tmp_path)
@@ -141,6 +197,15 @@ def test_dots_come_from_the_cards_of_finished_runs(tiny_checkpoints: Path) -> No
     card = json.loads((tiny_checkpoints / "digits-2d" / "card.json").read_text("utf-8"))
     assert first.rate_nats == card["metrics"]["kl_nats"]
     assert (first.label, second.label) == ("vae, 2-d", "vae, 8-d")
+
+
+def test_codes_without_a_width_have_no_rate(tiny_checkpoints: Path, tmp_path: Path) -> None:
+    card = json.loads((tiny_checkpoints / "digits-2d" / "card.json").read_text("utf-8"))
+    card["model"]["posterior"] = "point"
+    (tmp_path / "ae").mkdir()
+    (tmp_path / "ae" / "card.json").write_text(json.dumps(card))
+    (dot,) = dots_of(tmp_path, Sweep("x", "X", ("ae",)))
+    assert dot.rate_nats is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"runs": 3}', '{"runs": ["a"]}', "\x00"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +34,19 @@ SHORT = TrainConfig(n_latent=3, epochs=3, preset="mlp", likelihood="bernoulli")
 
 
 def run_watched(
-    folder: Path, config: TrainConfig = SHORT, *, images: ImageSet | None = None, watch: bool = True
+    folder: Path,
+    config: TrainConfig = SHORT,
+    *,
+    images: ImageSet | None = None,
+    watch: bool = True,
+    resume: bool = False,
 ) -> Autoencoder:
     images = stripes(60) if images is None else images
     watcher = Watcher(folder) if watch else None
     runtime = choose_runtime("cpu", "float32")
     model, _ = train(
         images, folder, model_config=plan_model(images, config)[0], config=config,
-        runtime=runtime, watcher=watcher,
+        runtime=runtime, watcher=watcher, resume=resume,
     )  # fmt: skip
     return model
 
@@ -114,10 +121,20 @@ def test_a_damaged_moment_is_one_sentence(tmp_path: Path) -> None:
     note = list_snapshots(tmp_path)[0]
     note.path.write_bytes(b"PK\x03\x04 nothing")
     with (tmp_path / "training" / "snapshots" / "index.jsonl").open("a") as index:
-        index.write('{"step": 7, "ep')
+        index.write('{"step": 1e999, "epoch": 1}\n{"step": 7, "ep')
     assert list_snapshots(tmp_path)[0].step == 0
     with pytest.raises(CheckpointError, match="choose another moment"):
         read_snapshot(note.path)
+
+
+def test_a_run_goes_on_although_its_last_moment_is_damaged(tmp_path: Path) -> None:
+    run_watched(tmp_path)
+    first, *_, last = list_snapshots(tmp_path)
+    last.path.write_bytes(b"")
+    run_watched(tmp_path, replace(SHORT, epochs=4), resume=True)
+    newest = list_snapshots(tmp_path)[-1]
+    assert newest.step > last.step
+    assert read_snapshot(newest.path).xy.shape == read_snapshot(first.path).xy.shape
 
 
 def test_the_map_does_not_flip_between_moments() -> None:
@@ -150,12 +167,31 @@ def test_progress_says_how_far_it_is(tmp_path: Path) -> None:
 def test_a_young_run_is_not_called_collapsed(tmp_path: Path) -> None:
     watcher, told = Watcher(tmp_path), {"collapse": "Posterior collapse.", "skipped": "1 of 9."}
     for share, expected in ((0.05, ["1 of 9."]), (0.5, ["Posterior collapse.", "1 of 9."])):
-        watcher._written = -math.inf
-        watcher.warn(told)
-        watcher.report(Progress(0, share, 1.0, 100.0, 60.0))
-        watcher.warn(told)
-        watcher.phase("now")
+        watcher.warn(told, share=share)
+        watcher.phase(f"at {share}")
         assert read_progress(tmp_path)["warnings"] == expected
+
+
+def test_a_run_that_finishes_early_is_not_young(tmp_path: Path) -> None:
+    class Listener(Watcher):
+        def warn(self, sentences: Mapping[str, str], *, share: float) -> None:  # noqa: ARG002
+            self.heard = share
+
+    write_ask(tmp_path, "finish")
+    images, config, watcher = stripes(60), replace(SHORT, minutes=60), Listener(tmp_path)
+    train(
+        images, tmp_path, model_config=plan_model(images, config)[0], config=config,
+        runtime=choose_runtime("cpu", "float32"), watcher=watcher,
+    )  # fmt: skip
+    assert watcher.heard == 1.0
+
+
+def test_the_share_does_not_fall_at_the_end_of_the_training(tmp_path: Path) -> None:
+    watcher = Watcher(tmp_path, after_seconds=20)
+    for share, left in ((0.5, 30.0), (1.0, 0.0)):
+        watcher._written = -math.inf
+        watcher.report(Progress(0, share, 1.0, 100.0, left))
+    assert read_progress(tmp_path)["share"] == pytest.approx(60 / 80)
 
 
 def test_a_full_disk_stops_no_watched_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +215,7 @@ def test_a_full_disk_at_a_save_leaves_the_state_before(
     def full(*_: object, **__: object) -> None:
         raise SafetensorError("I/O error: No space left on device")
 
-    monkeypatch.setattr("vae_core.train.state.save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(TrainingError, match="make room"):
         run_watched(tmp_path)
     assert (tmp_path / "training" / "state.safetensors").read_bytes() == before
@@ -189,5 +225,10 @@ def test_divergence_is_told_with_what_to_do() -> None:
     record = {"active_units": 3, "val_loss": 90.0, "train_loss": 95.0}
     told = warnings_of(record, n_latent=3, best_loss=60.0, n_steps=100)
     assert "lower --learning-rate" in told["divergence"]
+    # The mean of the epoch in which it went wrong lies below where it ended.
+    halfway = warnings_of(record | {"val_loss": 900.0}, n_latent=3, best_loss=60.0, n_steps=100)
+    assert list(halfway) == ["divergence"]
+    learnt = warnings_of(record | {"train_loss": 40.0}, n_latent=3, best_loss=60.0, n_steps=100)
+    assert list(learnt) == ["over-fitting"]
     calm = warnings_of(record | {"val_loss": 61.0}, n_latent=3, best_loss=60.0, n_steps=100)
     assert "divergence" not in calm

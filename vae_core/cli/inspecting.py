@@ -13,7 +13,7 @@ from vae_core.data.advice import times
 from vae_core.data.inspection import Inspection, inspect_source
 from vae_core.errors import DataError
 from vae_core.files import replace_file
-from vae_core.grid import sheet_picture
+from vae_core.grid import picture_grid
 
 N_SHOWN = 12
 
@@ -57,7 +57,7 @@ def _write_sheet(path: Path, found: Inspection) -> None:
         raise DataError(f"No picture can be written to '{path}'; let its name end in .png.")
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path) as temporary, temporary.open("wb") as opened:
-        sheet_picture(found.sheet).save(opened, "PNG")
+        picture_grid(found.sheet, gap=1).save(opened, "PNG")
 
 
 def _in_words(found: Inspection) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -44,9 +45,6 @@ def set_notes(folder: Path, text: str) -> None:
 def _change_card(folder: Path, words: Mapping[str, str | bool]) -> None:
     card = read_card(folder) | dict(words)
     for name, text in words.items():
-        if isinstance(text, str):
-            # A lone half of a surrogate pair can be typed but not written.
-            card[name] = text.encode("utf-8", "replace").decode()
         if not text:
             del card[name]
     write_json(folder / CARD, card)
@@ -55,11 +53,17 @@ def _change_card(folder: Path, words: Mapping[str, str | bool]) -> None:
 # ---- disk ----------------------------------------------------------------------------------------
 def disk_used(folder: Path) -> int:
     """Bytes of all files below `folder`, links not followed; 0 when there is no such folder."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if _is_plain(path))
+    files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return sum(map(_bytes_of, files))
 
 
-def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
+def _bytes_of(path: Path) -> int:
+    try:
+        found = path.lstat()
+    except OSError:
+        # Gone meanwhile: a run replaces its files while it trains.
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def delete_model(

@@ -12,7 +12,7 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final
@@ -51,11 +51,17 @@ _MAX_ENTRIES: Final = 200
 
 
 def import_model(
-    source: Path | BinaryIO, *, into: Path, name: str = "", may_read: Callable[[Path], bool]
+    source: Path | BinaryIO,
+    *,
+    into: Path,
+    name: str = "",
+    may_read: Callable[[Path], bool],
+    taken: Collection[str] = (),
 ) -> Path:
     """Unpack a model from a zip into a new folder below `into`; returns that folder.
 
-    The folder is called like the one in the zip (or `name`), with a number where that is taken.
+    The folder is called like the one in the zip (or `name`), with a number where that is there
+    or among `taken` (models of other folders, say).
     Nothing but the known files is taken, each within its limit; hashes, weights, codes and maps
     are checked before the model appears. `may_read` says of a path of images that the card
     names whether it may be opened here: without that, originals would be a way to read
@@ -67,7 +73,7 @@ def import_model(
         found = _unpack(source, hidden)
         _check_model(hidden)
         _forget_paths(hidden, may_read)
-        return _settle(hidden, into / slug(name or found))
+        return _settle(hidden, into / slug(name or found), taken=taken)
 
 
 @contextmanager
@@ -148,16 +154,20 @@ def _shown(name: str) -> str:
 def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
     """Unpack one file, and no byte more than its header announced."""
     with archive.open(entry) as packed, target.open("wb") as opened:
-        _copy_at_most(packed, opened, entry.file_size)
+        left = entry.file_size
+        while piece := _read(packed, min(1 << 20, left + 1)):
+            left -= len(piece)
+            if left < 0:
+                raise _refuse("a file in it is longer than it says")
+            opened.write(piece)
 
 
-def _copy_at_most(source: IO[bytes], target: BinaryIO, most: int) -> None:
-    left = most
-    while piece := source.read(min(1 << 20, left + 1)):
-        left -= len(piece)
-        if left < 0:
-            raise _refuse("a file in it is longer than it says")
-        target.write(piece)
+def _read(packed: IO[bytes], n_bytes: int) -> bytes:
+    try:
+        return packed.read(n_bytes)
+    except OSError as error:
+        # How bzip2 says that its data are damaged: not to be taken for the disk.
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _check_model(folder: Path) -> None:
@@ -219,11 +229,11 @@ def _forget_paths(folder: Path, may_read: Callable[[Path], bool]) -> None:
         write_json(folder / CARD, card)
 
 
-def _settle(hidden: Path, wanted: Path) -> Path:
+def _settle(hidden: Path, wanted: Path, *, taken: Collection[str]) -> Path:
     """Rename to the first free name; a folder that appears meanwhile is never replaced."""
     for number in range(1, 10_000):
         target = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
-        if target.exists() or target.is_symlink():
+        if target.name in taken or target.exists() or target.is_symlink():
             continue
         try:
             return hidden.rename(target)

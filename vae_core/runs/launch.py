@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
-from vae_core.errors import ExplorerError
+from vae_core.errors import ExplorerError, TrainingError
 from vae_core.runs.queue import Ticket, join_queue
 from vae_core.runs.record import End, begin_anew, read_record, write_end
-from vae_core.train.control import FOLDER, clear_talk, read_ask
+from vae_core.train.control import clear_talk, has_state, read_ask, write_ask
 
 READY: Final = "ready"
 POLL_SECONDS: Final = 0.25
@@ -60,13 +60,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         ticket = join_queue(folder.parent, folder.name, device=record.device)
         clear_talk(folder)
         begin_anew(folder)
-    except (ExplorerError, OSError) as error:
+    except ExplorerError as error:
         sys.stderr.write(f"{error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(
+            f"The run in '{folder}' cannot write its files ({error}); check rights and free "
+            "space, then start it again.\n"
+        )
         return 2
     _say_ready()
     end = _wait(folder, ticket) or _train(record.arguments)
     with contextlib.suppress(OSError):
         write_end(folder, end)
+    with contextlib.suppress(OSError):
+        # Or the same command from a terminal would still hear it.
+        write_ask(folder, "")
     return end.code
 
 
@@ -81,13 +90,22 @@ def _say_ready() -> None:
 def _wait(folder: Path, ticket: Ticket) -> End | None:
     """Until it is this run's turn; an end if it was taken out of the queue before."""
     while True:
-        # A new run has nothing that could be finished; one that stood still goes on to its turn.
-        has_state = (folder / FOLDER / "state.safetensors").is_file()
         asked = read_ask(folder)
-        if asked == "pause" or (asked == "finish" and not has_state):
+        # A new run has nothing that could be finished; one that stood still goes on to its turn.
+        if asked == "pause" or (asked == "finish" and not has_state(folder)):
             return End(STOPPED, "It left the queue before its turn; resume puts it back.")
-        if ticket.n_before() == 0:
-            return None
+        try:
+            if ticket.is_turn():
+                return None
+        except OSError as error:
+            return End(
+                BROKEN,
+                f"Its place in the queue was lost ({error}); check the folder of runs, then "
+                "start it again.",
+            )
+        except TrainingError as error:
+            # Somebody sits on the queue's lock: to go on waiting loses nothing.
+            sys.stderr.write(f"{error}\n")
         time.sleep(POLL_SECONDS)
 
 

@@ -30,9 +30,14 @@ class Ticket:
     def __init__(self, folder: Path, lock: FileLock, number: int) -> None:
         self._folder, self._lock, self._number = folder, lock, number
 
-    def n_before(self) -> int:
-        """How many are before it; 0 means that it is its turn."""
-        return sum(number < self._number for number, _ in _held(self._folder, mine=self._number))
+    def is_turn(self) -> bool:
+        """Whether nobody stands before it any more.
+
+        Everyone who waits asks this several times a second, so it stops at the first one held.
+        """
+        with _guard(self._folder.parents[1]):
+            before = (path for number, path in _tickets(self._folder) if number < self._number)
+            return not any(map(_is_held, before))
 
     def leave(self) -> None:
         """Give the place up."""
@@ -103,15 +108,10 @@ def _is_held(path: Path) -> bool:
     return False
 
 
-def _standing(folder: Path, *, mine: int | None = None) -> list[tuple[int, str]]:
-    """Numbers and names of the tickets that are held, in order."""
-    held = [(n, path) for n, path in _tickets(folder) if n == mine or _is_held(path)]
-    return [(n, path.name.partition("-")[2].removesuffix(".lock")) for n, path in held]
-
-
-def _held(folder: Path, *, mine: int) -> list[tuple[int, str]]:
-    with _guard(folder.parents[1]):
-        return _standing(folder, mine=mine)
+def _standing(folder: Path) -> list[str]:
+    """Names on the tickets that are held, in order."""
+    held = (path for _, path in _tickets(folder) if _is_held(path))
+    return [path.name.partition("-")[2].removesuffix(".lock") for path in held]
 
 
 def _places(runs: Path) -> dict[str, int]:
@@ -119,5 +119,5 @@ def _places(runs: Path) -> dict[str, int]:
     return {
         name: place
         for folder in queues
-        for place, (_, name) in enumerate(_standing(folder))
+        for place, name in enumerate(_standing(folder))
     }  # fmt: skip

@@ -67,11 +67,17 @@ def _are_words(value: Any) -> bool:
 
 
 def begin_anew(folder: Path) -> None:
-    """At the birth of a process: forget the last end, note the card there is, reserve room."""
-    (folder / END).unlink(missing_ok=True)
+    """At the birth of a process: reserve room, note the weights there are, forget the last end.
+
+    In this order: on a full disk it raises `OSError` and the last end stands.
+    """
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    for left in (folder / FOLDER).glob(".state.safetensors.*.tmp"):
+        # Half a state of a process that was killed: it can be large.
+        left.unlink(missing_ok=True)
     (folder / FOLDER / _ROOM).write_bytes(b"." * _ROOM_BYTES)
     write_json(folder / FOLDER / _BEGUN, {"weights": _weights_stamp(folder)})
+    (folder / END).unlink(missing_ok=True)
 
 
 def has_begun(folder: Path) -> bool:
@@ -111,14 +117,19 @@ def _weights_stamp(folder: Path) -> str:
 
 
 def with_option(arguments: Sequence[str], flag: str, value: str | None) -> tuple[str, ...]:
-    """The arguments with `flag` set to `value`, or without it when that is None."""
+    """The arguments with `flag` set to `value`, or without it when that is None.
+
+    A value that begins with a dash would be taken for a flag if it stood alone.
+    """
     kept: list[str] = []
     skip = False
     for word in arguments:
         if not skip and word != flag and not word.startswith(f"{flag}="):
             kept.append(word)
         skip = not skip and word == flag
-    return tuple(kept) if value is None else (*kept, flag, value)
+    if value is None:
+        return tuple(kept)
+    return (*kept, f"{flag}={value}") if value.startswith("-") else (*kept, flag, value)
 
 
 def with_switch(arguments: Sequence[str], flag: str, *, on: bool) -> tuple[str, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
 import sys
 import threading
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +31,15 @@ from vae_core.runs.record import (
     with_switch,
     write_record,
 )
-from vae_core.train.control import FOLDER, Ask, read_ask, read_json, read_progress, write_ask
+from vae_core.train.control import (
+    FOLDER,
+    Ask,
+    has_state,
+    read_ask,
+    read_json,
+    read_progress,
+    write_ask,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 Status = Literal["queued", "running", "done", "stopped", "failed"]
@@ -88,21 +98,31 @@ def start_run(
     words = tuple(arguments[1:] if list(arguments[:1]) == ["train"] else arguments)
     device = _resolved(device)
     folder = _new_folder(runs, slug(name), taken)
+    words = with_option(words, "--out", str(folder))
+    words = with_option(words, "--device", device)
+    if title:
+        words = with_option(words, "--title", title)
+    words = ("train", *with_switch(words, "--watch", on=True))
     try:
-        words = with_option(words, "--out", str(folder))
-        words = with_option(words, "--device", device)
-        if title:
-            words = with_option(words, "--title", title)
-        words = ("train", *with_switch(words, "--watch", on=True))
-        write_record(folder, Record(words, title or folder.name, device))
-        _launch(folder)
-    except (OSError, ExplorerError) as error:
+        with _refusals_told(folder):
+            write_record(folder, Record(words, title or folder.name, device))
+            _launch(folder)
+    except ExplorerError:
         shutil.rmtree(folder, ignore_errors=True)
-        raise TrainingError(
-            f"The run '{folder.name}' could not be started in '{runs}' ({str(error).rstrip('.')}); "
-            "check rights and free space, then start it again."
-        ) from error
+        raise
     return read_run(folder)
+
+
+@contextmanager
+def _refusals_told(folder: Path) -> Iterator[None]:
+    """What the disk or the system refuses becomes a `TrainingError` of one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"The run '{folder.name}' could not be started in '{folder.parent}' ({error}); check "
+            "rights and free space, then start it again."
+        ) from error
 
 
 def slug(name: str) -> str:
@@ -155,7 +175,7 @@ def _launch(folder: Path) -> None:
     threading.Thread(target=process.wait, daemon=True).start()
     if said != READY:
         process.wait()
-        raise TrainingError(_last_line(folder) or "The process of the run ended at once.")
+        raise TrainingError(_last_line(folder) or "Its process ended at once; start it again.")
 
 
 def _last_line(folder: Path) -> str:
@@ -216,17 +236,13 @@ def _status(folder: Path, place: int | None) -> tuple[Status, str]:
     end = read_end(folder)
     if (end is not None and end.code == 0) or (end is None and has_new_card(folder)):
         return "done", ""
-    has_state = _has_state(folder)
+    is_saved = has_state(folder)
     if end is None:
-        rest = "what it had saved is there" if has_state else "nothing of it was saved yet"
-        return ("stopped" if has_state else "failed"), f"{CUT_OFF}; {rest}, resume goes on."
+        rest = "what it had saved is there" if is_saved else "nothing of it was saved yet"
+        return ("stopped" if is_saved else "failed"), f"{CUT_OFF}; {rest}, resume goes on."
     if end.code == STOPPED:
-        return "stopped", "" if has_state else end.sentence
+        return "stopped", "" if is_saved else end.sentence
     return "failed", end.sentence or f"It ended with code {end.code}; its log says more."
-
-
-def _has_state(folder: Path) -> bool:
-    return (folder / FOLDER / "state.safetensors").is_file()
 
 
 def _words(folder: Path, status: Status, said: dict[str, Any], place: int) -> str:
@@ -248,8 +264,13 @@ def _position(folder: Path) -> dict[str, Any]:
 
 
 def _number(said: dict[str, Any], name: str) -> float:
+    """A finite number; 0 for whatever else somebody wrote there."""
     value = said.get(name)
-    return float(value) if isinstance(value, int | float) else 0.0
+    try:
+        number = float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _left(said: dict[str, Any]) -> float | None:
@@ -268,30 +289,29 @@ def ask(folder: Path, what: Literal["pause", "finish"]) -> None:
     write_ask(folder, what)
 
 
-def resume_run(folder: Path, *, minutes: float | None = None, epochs: int | None = None) -> RunView:
+def resume_run(folder: Path, *, minutes: float | None = None) -> RunView:
     """Go on with a run that stands still, from its saved state or, without one, from the start.
 
-    `minutes` or `epochs` more than it has trained so far, also for a finished run. Returns at
-    once. `TrainingError` when it is alive already or its record is damaged.
+    `minutes` more than it has trained so far, also for a finished run. Returns at once.
+    `TrainingError` when it is alive already, its record is damaged or nothing can be written.
     """
+    folder = folder.resolve()
     record = read_record(folder)
-    words = with_switch(record.arguments, "--resume", on=_has_state(folder))
-    position = _position(folder)
+    words = with_switch(record.arguments, "--resume", on=has_state(folder))
+    # Folders can be moved: it writes where it is now.
+    words = with_option(words, "--out", str(folder))
     if minutes is not None:
-        total = _number(position, "seconds") / 60 + minutes
-        words = with_option(words, "--minutes", f"{total:.4g}")
-    if epochs is not None:
-        total_epochs = int(_number(position, "epoch")) + epochs
-        words = with_option(words, "--epochs", str(total_epochs))
-        words = with_option(words, "--minutes", None)
-    if minutes is not None or epochs is not None:
+        total = _number(_position(folder), "seconds") / 60 + minutes
+        words = with_option(words, "--minutes", f"{total:.8g}")
         # Whoever asks for more does not want it to stop again at once for want of progress.
         words = with_option(words, "--patience-epochs", None)
     with nobody_starts(folder.parent) as standing:
         if folder.name in standing:
             raise TrainingError(f"The run '{folder.name}' is at work already; pause it first.")
-        write_record(folder, Record(words, record.title, record.device))
-    _launch(folder)
+        with _refusals_told(folder):
+            write_record(folder, Record(words, record.title, record.device))
+    with _refusals_told(folder):
+        _launch(folder)
     return read_run(folder)
 
 

@@ -22,9 +22,14 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; an empty one where there is none or nothing readable."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def has_state(folder: Path) -> bool:
+    """Whether a run in `folder` can be resumed."""
+    return (folder / FOLDER / "state.safetensors").is_file()
 
 
 def read_ask(folder: Path) -> Ask:
@@ -34,7 +39,10 @@ def read_ask(folder: Path) -> Ask:
 
 
 def write_ask(folder: Path, what: Ask) -> None:
-    """Want something of the run in `folder`; it notices within a second while it trains."""
+    """Want something of the run in `folder`, which looks for it between steps; "" takes it back.
+
+    Raises `OSError` on a full disk.
+    """
     path = folder / FOLDER / "ask.json"
     if what == "":
         path.unlink(missing_ok=True)

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from vae_core.files import replace_file
+
 Value = float | int | str | list[float]
 
 
@@ -19,18 +21,23 @@ class Journal:
         """
         self.path = folder / "metrics.jsonl"
         kept = [r for r in read_journal(folder) if int(r.get("epoch", 0)) <= n_epochs]  # type: ignore[arg-type]
-        self.path.unlink(missing_ok=True)
-        for record in kept:
-            self.write(record)
+        if not kept:
+            self.path.unlink(missing_ok=True)
+            return
+        with replace_file(self.path) as temporary:
+            temporary.write_text("".join(map(_line, kept)), encoding="utf-8")
 
     def write(self, record: Mapping[str, Value]) -> None:
         """Append one record; floats that are not finite become text, JSON has none."""
-        clean = {
-            k: str(v) if isinstance(v, float) and not math.isfinite(v) else v
-            for k, v in record.items()
-        }
         with self.path.open("a", encoding="utf-8") as opened:
-            opened.write(json.dumps(clean) + "\n")
+            opened.write(_line(record))
+
+
+def _line(record: Mapping[str, Value]) -> str:
+    clean = {
+        k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()
+    }
+    return json.dumps(clean) + "\n"
 
 
 def read_journal(folder: Path) -> list[dict[str, Value]]:

@@ -206,7 +206,8 @@ def _loop(run: Run, feed: ImageFeed, val: ImageFeed, talk: Talk) -> None:
                     _listen(run, talk)
             if run.is_finishing or (config.minutes is not None and share >= 1.0):
                 break
-        _end_of_epoch(run, val, talk, journal, board)
+        # Who finishes early stays as it is: nothing is young about that.
+        _end_of_epoch(run, val, talk, journal, board, share=1.0 if run.is_finishing else share)
         if _has_stalled(run):
             talk.tell(
                 f"Stopped early: the validation loss has not improved for "
@@ -266,7 +267,13 @@ def _batch(
 
 
 def _end_of_epoch(
-    run: Run, val: ImageFeed, talk: Talk, journal: Journal | None, board: Board | None
+    run: Run,
+    val: ImageFeed,
+    talk: Talk,
+    journal: Journal | None,
+    board: Board | None,
+    *,
+    share: float,
 ) -> None:
     position = run.position
     mean_loss = float(mean_over_processes(torch.tensor(_mean_loss(run))))
@@ -298,7 +305,7 @@ def _end_of_epoch(
         full, n_latent=run.model.n_latent, best_loss=best_before, n_steps=position.step
     )
     if talk.watcher:
-        talk.watcher.warn(found)
+        talk.watcher.warn(found, share=share)
     for kind, sentence in found.items():
         if kind not in run.told:
             run.told.add(kind)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -86,7 +87,7 @@ def _note_of(place: Path, line: str) -> SnapshotNote | None:
             place / f"{step:09d}.npz", int(found["epoch"]), step, float(found["seconds"]),
             int(found["images_seen"]), dict(found["record"]),
         )  # fmt: skip
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -125,9 +126,9 @@ class SnapshotShelf:
 
     @property
     def last_xy(self) -> NDArray[np.float32] | None:
-        """The newest moment's map, or None."""
+        """The map of the newest moment that can be read, or None."""
         for note in reversed(self.notes):
-            if note.path.is_file():
+            with suppress(CheckpointError):
                 return read_snapshot(note.path).xy
         return None
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from vae_core.errors import CheckpointError, TrainingError
-from vae_core.files import replace_file, write_json
+from vae_core.files import replace_file, write_json, write_tensors
 from vae_core.model import Autoencoder
-from vae_core.train.control import FOLDER
+from vae_core.train.control import FOLDER, has_state
 
 __all__ = ["FOLDER", "Position", "has_state", "load_state", "read_note", "save_state"]
 
@@ -69,19 +69,13 @@ def save_state(
     note = json.dumps({"position": asdict(position), "config": config})
     try:
         with replace_file(target / "state.safetensors") as temporary:
-            save_file(tensors, temporary, metadata={"state": note})
-    except SafetensorError as error:
-        # How this library says that the disk is full.
+            write_tensors(temporary, tensors, note={"state": note})
+    except OSError as error:
         raise TrainingError(
             f"The training state in '{target}' could not be written ({error}); make room there "
             "and go on with --resume, the state saved before is as it was."
         ) from error
     write_json(target / "state.json", {"position": asdict(position), "config": config})
-
-
-def has_state(folder: Path) -> bool:
-    """Whether a run in `folder` can be resumed."""
-    return (folder / FOLDER / "state.safetensors").is_file()
 
 
 def read_note(folder: Path) -> dict[str, Any]:

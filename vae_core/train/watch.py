@@ -33,16 +33,17 @@ def warnings_of(
             "> 0.01); choose a smaller --latent, a lower beta, --warmup-steps or --free-nats."
         )
     train, val = float(record["train_loss"]), float(record["val_loss"])
-    if best_loss is not None and val > best_loss and val - train > OVERFIT_SHARE * abs(train):
+    # First: the loss of an epoch it diverged in lies between the best and where it ended.
+    if best_loss is not None and min(train, val) - best_loss > DIVERGED_SHARE * abs(best_loss):
+        found["divergence"] = (
+            f"Divergence: the loss of training and validation images rose to {val:.1f}, the best "
+            f"was {best_loss:.1f}; the best epoch is kept; lower --learning-rate."
+        )
+    elif best_loss is not None and val > best_loss and val - train > OVERFIT_SHARE * abs(train):
         found["over-fitting"] = (
             f"Over-fitting: the validation loss {val:.1f} lies above the training loss "
             f"{train:.1f} and its own best {best_loss:.1f}; the best epoch is kept; use more "
             "images, a smaller network or fewer epochs."
-        )
-    elif best_loss is not None and val - best_loss > DIVERGED_SHARE * abs(best_loss):
-        found["divergence"] = (
-            f"Divergence: the loss of training and validation images rose to {val:.1f}, the best "
-            f"was {best_loss:.1f}; the best epoch is kept; lower --learning-rate."
         )
     skipped = int(record.get("n_skipped_steps", 0))
     if skipped:

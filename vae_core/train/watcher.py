@@ -82,7 +82,9 @@ class Watcher:
         if time.monotonic() - self._written < WRITE_EVERY_SECONDS:
             return
         left = progress.seconds_left
-        self._train_seconds = left / max(1e-6, 1 - progress.share)
+        if progress.share < 1:
+            # At the very end nothing is left to tell the whole by.
+            self._train_seconds = left / (1 - progress.share)
         whole = self._train_seconds + self.after_seconds
         self._say(
             phase="Training",
@@ -102,10 +104,13 @@ class Watcher:
             self._said["share"] = 1 - self._said["seconds_left"] / whole
         self.phase(name, done, total)
 
-    def warn(self, sentences: Mapping[str, str]) -> None:
-        """What speaks against the run now, by kind; what no longer does is taken back."""
+    def warn(self, sentences: Mapping[str, str], *, share: float) -> None:
+        """What speaks against the run now, by kind; what no longer does is taken back.
+
+        `share` of the training is done.
+        """
         # Codes are empty at first whatever the run will become.
-        young = float(self._said.get("share") or 0) < YOUNG_SHARE
+        young = share < YOUNG_SHARE
         found = [s for kind, s in sentences.items() if not (young and kind in EARLY_KINDS)]
         self._said["warnings"] = found
 
