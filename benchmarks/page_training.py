@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import Page
@@ -27,21 +27,13 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.folder_two_minutes import write_faces  # noqa: E402  (the project root comes first)
 from benchmarks.machine import machine_facts  # noqa: E402
+from tests.browser.driving import eventually  # noqa: E402
 from tests.browser.server import chromium, live_page, running_app  # noqa: E402
 from vae_core.runs.store import ask, list_runs, read_run, start_run  # noqa: E402
 from vae_core.train.snapshots import list_snapshots  # noqa: E402
 
 VIEW = "[data-testid=training-view][data-ready=true]"
-
-
-def wait_until(good: Callable[[], bool], *, seconds: float = 600) -> float:
-    """Seconds until it is so."""
-    began = time.monotonic()
-    while not good():
-        if time.monotonic() - began > seconds:
-            raise TimeoutError("this did not come in time")
-        time.sleep(0.05)
-    return time.monotonic() - began
+wait_for = partial(eventually, seconds=600)
 
 
 def speed_of(folder: Path) -> float:
@@ -66,11 +58,11 @@ def paged(page: Page, url: str, data: Path, runs: Path, *, minutes: float) -> di
     began = time.monotonic()
     run = start_run(runs, "paged", arguments=arguments, device="cpu")
     page.goto(f"{url}/?only={run.folder.name}")
-    wait_until(lambda: any(note.step for note in list_snapshots(run.folder)))
+    wait_for(lambda: any(note.step for note in list_snapshots(run.folder)), what="a moment")
     on_disk = time.monotonic() - began
     page.wait_for_function(f"() => Number(document.querySelector('{VIEW}')?.dataset.step) > 0")
     on_screen = time.monotonic() - began
-    wait_until(lambda: not read_run(run.folder).is_alive)
+    wait_for(lambda: not read_run(run.folder).is_alive, what="the end")
     ready = time.monotonic() - began
     return {
         "images_per_second": speed_of(run.folder),
@@ -95,10 +87,10 @@ def survives(data: Path, runs: Path) -> bool:
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    wait_until(lambda: read_run(folder).phase == "Training")
+    wait_for(lambda: read_run(folder).phase == "Training", what="training")
     found = next(run for run in list_runs(runs) if run.folder == folder)
     ask(folder, "pause")
-    wait_until(lambda: not read_run(folder).is_alive)
+    wait_for(lambda: not read_run(folder).is_alive, what="the end")
     return found.status == "running" and read_run(folder).status == "stopped"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,6 +120,22 @@ def write_pictures(folder: Path, n: int = 60, *, side: int = 16) -> Path:
     for index, image in enumerate(stripes(n, (1, side, side)).images):
         Image.fromarray(image[0]).save(folder / f"{index:03d}.png")
     return folder
+
+
+def write_tree(root: Path, files: dict[str, bytes]) -> Path:
+    """Files by their path below a folder."""
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def write_zip(path: Path, files: dict[str, bytes]) -> Path:
+    """The same as one packed zip."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
 
 
 def save_small(

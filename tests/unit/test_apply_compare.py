@@ -11,7 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.fixtures import Answer, Refused, save_small, sharp_model, small_model, stripes
+from tests.fixtures import (
+    Answer,
+    Refused,
+    save_small,
+    sharp_model,
+    small_model,
+    stripes,
+    write_pictures,
+)
 from vae_core.apply.compare import (
     ModelCoder,
     blend,
@@ -29,8 +37,10 @@ from vae_core.apply.compare_report import (
     read_report,
     reported_rates,
 )
+from vae_core.apply.compare_sheet import comparison_sheet
 from vae_core.checkpoint import Checkpoint, load_checkpoint
 from vae_core.errors import ConfigError, DataError
+from vae_core.evaluate.rate import rate_point
 from vae_core.latent.codes import encode_set
 
 
@@ -63,6 +73,19 @@ def test_a_model_of_other_data_has_no_rows(one: Checkpoint, tmp_path: Path) -> N
     common = common_images([one, replace(other, card=card)])
     assert common.rows[1] is None
     assert common.rows[0] is not None
+
+
+@pytest.mark.parametrize(("source", "is_shared"), [("faces", False), ("sprites", True)])
+def test_faces_of_another_seed_are_other_faces(
+    one: Checkpoint, tmp_path: Path, source: str, is_shared: bool
+) -> None:
+    def drawn(checkpoint: Checkpoint, seed: int) -> Checkpoint:
+        return replace(
+            checkpoint, card={**checkpoint.card, "data": {"source": source, "seed": seed}}
+        )
+
+    common = common_images([drawn(one, 0), drawn(other_model(tmp_path), 1)])
+    assert (common.rows[1] is not None) is is_shared
 
 
 def test_too_few_images_in_common_are_told(one: Checkpoint, tmp_path: Path) -> None:
@@ -161,7 +184,6 @@ def test_an_image_is_not_its_own_neighbour() -> None:
 
 # ---- figures ------------------------------------------------------------------------------------
 REPORT = {
-    "pictures": {"ssim": 0.9},
     "labels": [
         {"features": "pca-3", "linear": 0.75}, {"features": "codes", "linear": 0.8}],
     "rates": {"n_images": 9, "points": ["?",
@@ -171,8 +193,8 @@ REPORT = {
 }  # fmt: skip
 
 
-def with_report(checkpoint: Checkpoint, *, key: str | None = None) -> Checkpoint:
-    report = {**REPORT, "about": {"key": key or checkpoint.key}}
+def with_report(checkpoint: Checkpoint, *, key: str | None = None, ssim: float = 0.9) -> Checkpoint:
+    report = {**REPORT, "about": {"key": key or checkpoint.key}, "pictures": {"ssim": ssim}}
     (checkpoint.path / "report.json").write_text(json.dumps(report), "utf-8")
     return checkpoint
 
@@ -226,6 +248,18 @@ def test_best_is_told_for_models_of_the_same_data_only(one: Checkpoint, tmp_path
     assert figures_of([a, with_psnr(b, 24, "elsewhere")])[0].best == ()
 
 
+def test_pictures_of_another_size_have_no_best(one: Checkpoint, tmp_path: Path) -> None:
+    model = small_model((1, 16, 16), likelihood="gaussian")
+    codes = encode_set(model, stripes(40, (1, 16, 16)))
+    larger = load_checkpoint(save_small(tmp_path / "larger", model=model, codes=codes))
+    figures = {f.name: f for f in figures_of([with_report(one), with_report(larger, ssim=0.95)])}
+    assert figures["SSIM, all held-out images"].values == (0.9, 0.95)
+    assert figures["SSIM, all held-out images"].best == ()
+    images = stripes(6, (1, 16, 16)).images
+    seen = [see(ModelCoder(c, c.name), images) for c in (one, larger)]
+    assert [figure.best for figure in measured_figures(seen)] == [(), ()]
+
+
 def test_rates_are_read_by_kind_in_rising_order() -> None:
     found = reported_rates(REPORT, "mean code")
     assert found is not None
@@ -235,9 +269,18 @@ def test_rates_are_read_by_kind_in_rising_order() -> None:
 
 
 def test_a_cards_rate_is_its_kl_in_bits() -> None:
-    card = {"metrics": {"kl_nats": np.log(2) * 12, "psnr_db": 21.5}, "model": {}}
-    assert card_rate(card) == pytest.approx((12, 21.5))
+    card = {"metrics": {"kl_nats": np.log(2) * 12, "squared_error": 0.01}, "model": {}}
+    assert card_rate(card) == pytest.approx((12, 20))
     assert card_rate({**card, "model": {"posterior": "point"}}) is None
+    assert card_rate({**card, "metrics": {"kl_nats": 3.0, "squared_error": -1}}) is None
+
+
+def test_a_cards_dot_lies_at_the_height_of_the_lines() -> None:
+    # Over images of unequal errors, the mean of the decibels is not those of the mean error.
+    point = rate_point("mean code, step 1", 9.0, (0.1 + 0.001) / 2)
+    metrics = {"kl_nats": 1.0, "psnr_db": (10 + 30) / 2, "squared_error": point.mse}
+    dot = card_rate({"metrics": metrics, "model": {}})
+    assert dot is not None and dot[1] == pytest.approx(point.psnr_db)
 
 
 # ---- the verb -----------------------------------------------------------------------------------
@@ -268,10 +311,28 @@ def test_the_verb_sets_models_beside_pca(
         assert sheet.height > 5 * 64
 
 
+def test_images_new_to_all_models_are_not_told_apart_by_the_models_own_ids(
+    two_digits: tuple[str, str], answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("vae_core.cli.comparing.say", said.append)
+    pictures = write_pictures(tmp_path / "waves", 60, side=8)
+    assert answer("compare", *two_digits, "--data", str(pictures))["n_images"] == 6
+    assert said == []
+
+
+def test_a_sheet_keeps_the_shape_of_its_pictures() -> None:
+    images = stripes(3, (1, 16, 40)).images
+    sheet = comparison_sheet([see(fit_linear(images, 2), images)], images)
+    tile = sheet.crop((260, 4, 340, 36)).convert("L").resize((40, 16), Image.Resampling.NEAREST)
+    assert np.array_equal(np.asarray(tile), images[0, 0])
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
         ([], "1 checkpoints came"),
+        (["no/such/model", "--out", "sheet.txt"], "let its name end in .png"),
         (["--limit", "2"], "expected 4 to"),
     ],
 )
@@ -279,4 +340,4 @@ def test_the_verb_refuses_what_is_no_comparison(
     tiny_checkpoints: Path, refused: Refused, more: list[str], sentence: str
 ) -> None:
     path = str(tiny_checkpoints / "digits-2d")
-    assert sentence in refused("compare", path, "--data", "digits", *more)
+    assert sentence in refused("compare", path, *more, "--data", "digits")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.fixtures import write_tree, write_zip
 from vae_core.data import folder as folder_module
 from vae_core.data import packed as packed_module
 from vae_core.data.folder import LoadingCancelledError, load_folder, read_images
@@ -29,20 +30,6 @@ def png(level: int, size: tuple[int, int] = (20, 20), mode: str = "RGB") -> byte
     stream = BytesIO()
     Image.new(mode, size, colour).save(stream, "PNG")
     return stream.getvalue()
-
-
-def write_tree(root: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-    return root
-
-
-def write_zip(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
 
 
 CATS_AND_DOGS = {

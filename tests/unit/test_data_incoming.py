@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import re
 import shutil
 import time
 import zipfile
@@ -142,6 +143,7 @@ def test_what_is_no_data_set_is_told_and_leaves_nothing(
         keep_upload(files, folder)
     assert left_over(folder) == []
     assert str(folder) not in str(told.value) and str(told.value).endswith(".")
+    assert re.search(r"-[0-9a-f]{12}", str(told.value)) is None
 
 
 def test_the_quota_is_kept_and_says_how_to_make_room(folder: Path) -> None:
@@ -195,6 +197,23 @@ def test_uploads_are_listed_and_deleted_but_nothing_else(folder: Path, tmp_path:
     delete_upload(new, folder)
     delete_upload(old, folder)
     assert left_over(folder) == ["mine.txt"]
+
+
+def test_what_another_session_is_done_with_meanwhile_harms_none(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir(parents=True)
+    # A link to nothing stands for what was there when the folder was listed.
+    (folder / ".arriving-gone").symlink_to("nowhere")
+    (folder / "gone-0123456789ab.zip").symlink_to("nowhere")
+    path = keep_upload([("a.zip", CATS)], folder)
+    assert [item.path for item in list_uploads(folder)] == [path]
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("vae_core.data.incoming.os.utime", refuse)
+    assert keep_upload([("a.zip", CATS)], folder) == path
 
 
 def test_what_a_killed_server_left_is_swept_once_it_is_old(folder: Path) -> None:

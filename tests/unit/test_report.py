@@ -14,6 +14,7 @@ import pytest
 from tests.fixtures import stripes
 from vae_core.checkpoint import Checkpoint
 from vae_core.cli import main
+from vae_core.cli.reporting import SECONDS
 from vae_core.data.catalogue import load_images
 from vae_core.data.imageset import ImageSet
 from vae_core.report import Measured, measure_report, report_page
@@ -137,6 +138,10 @@ def test_the_command_writes_both_files(tiny_checkpoints: Path, tmp_path: Path) -
     written = json.loads((tmp_path / "report" / "report.json").read_text())
     assert written["about"]["n_test_images"] == 60
     assert "<h2>Likelihood</h2>" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_every_section_has_its_share_of_the_progress() -> None:
+    assert list(SECONDS) == ["reading", *SECTIONS]
 
 
 def test_plain_data_has_no_surprises() -> None:

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import features
-from sklearn.decomposition import PCA
 
+from vae_core.apply.compare import fit_linear
 from vae_core.apply.compress import FRAME_BYTES, Codec
-from vae_core.errors import DataError
 from vae_core.estimators import psnr
 from vae_core.evaluate.rate import RatePoint, from_file, mean_codes, rate_point, to_file
 from vae_core.examine import decode
@@ -100,18 +99,10 @@ class PcaCoder:
 
 def fit_pca_coder(images: Images, *, seed: int = 0) -> PcaCoder:
     """Up to 64 principal components of uint8 `[N,C,H,W]`; `DataError` for fewer than 2 images."""
-    if len(images) < 2:
-        raise DataError(
-            f"{len(images)} images came for PCA, expected at least 2; give more of the set."
-        )
-    values = images.reshape(len(images), -1).astype(np.float32) / 255
-    with np.errstate(invalid="ignore"):  # equal images: shares of no variance at all
-        pca = PCA(min(MAX_COMPONENTS, *values.shape), random_state=seed).fit(values)
-    scores = pca.transform(values)
-    reach = np.maximum(np.ptp(scores, axis=0), 1e-9)
-    return PcaCoder(
-        pca.mean_.astype(np.float32), pca.components_.astype(np.float32), scores.min(0), reach
-    )
+    linear = fit_linear(images, MAX_COMPONENTS, seed=seed)
+    scores = linear.encode(images)
+    reach = np.maximum(np.ptp(scores, axis=0), np.float32(1e-9))
+    return PcaCoder(linear.mean, linear.axes, scores.min(0), reach)
 
 
 def rate_curve(codec: Codec, images: Images, *, bits: Sequence[int]) -> list[RatePoint]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from vae_core.checkpoint import Checkpoint
+from vae_core.data.catalogue import are_same_images
 from vae_core.data.pixels import fit_images
 from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.compare import Agreement, agreement_of_all, cka_of_all, neighbour_agreement
@@ -220,7 +221,7 @@ def common_images(checkpoints: Sequence[Checkpoint], *, least: int = 20) -> Comm
     Where fewer than `least` are held out by all, those held out by the first alone.
     """
     first = checkpoints[0]
-    same = [_same_data(first, other) for other in checkpoints]
+    same = [are_same_images(first.card["data"], other.card["data"]) for other in checkpoints]
     ids = np.unique(first.codes.ids[first.codes.held_out])
     shared = ids
     for other, is_same in zip(checkpoints, same, strict=True):
@@ -233,12 +234,6 @@ def common_images(checkpoints: Sequence[Checkpoint], *, least: int = 20) -> Comm
         for other, is_same in zip(checkpoints, same, strict=True)
     ]
     return Common(chosen, tuple(rows), is_held_out)
-
-
-def _same_data(first: Checkpoint, other: Checkpoint) -> bool:
-    a, b = first.card["data"], other.card["data"]
-    # Generated and named sets have no fingerprint: the same id is the same image in all of them.
-    return all(a.get(name) == b.get(name) for name in ("source", "fingerprint"))
 
 
 def _rows_of(checkpoint: Checkpoint, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from vae_core.apply.compare import Seen
 from vae_core.checkpoint import Checkpoint
 from vae_core.evaluate.compare import Better, best_of
-from vae_core.evaluate.rate import RatePoint
+from vae_core.evaluate.rate import RatePoint, rate_point
 
 REPORT: Final = "report.json"
 
@@ -57,7 +57,7 @@ class _Kind:
 _CARD, _REPORT = "card", "report"
 _KINDS: Final = (
     _Kind("Faithful", "PSNR, all held-out images", "dB", "higher", (_CARD, "metrics", "psnr_db"),
-          "How close reconstructions come to held-out images; of the mean error."),
+          "How close reconstructions come to held-out images; the mean of their decibels."),
     _Kind("Faithful", "SSIM, all held-out images", "", "higher", (_REPORT, "pictures", "ssim"),
           "Structure kept, 1 for identical pictures."),
     _Kind("Faithful", "Fréchet distance, rebuilt", "", "lower",
@@ -96,7 +96,8 @@ _KINDS: Final = (
           "Images times epochs."),
     _Kind("Cost", "Weights", "", "lower", ("weights",), "Numbers in encoder and decoder."),
 )  # fmt: skip
-# Bounds of densities and of probabilities, or of other data, do not compare.
+_OF_PICTURES: Final = ("Faithful", "Generative")
+# Bounds of densities and of probabilities do not compare.
 _BOUNDS: Final = ("ELBO", "−log p(x), importance bound")
 _SCALE: Final = {"Training": 1 / 60, "%": 100.0}
 
@@ -150,22 +151,26 @@ def _inside(data: object, *path: str) -> object:
 
 
 def card_rate(card: Mapping[str, Any]) -> tuple[float, float] | None:
-    """KL in bits per image and PSNR of the mean codes' reconstructions; None for a plain one."""
-    kl, decibels = number_in(card, "metrics", "kl_nats"), number_in(card, "metrics", "psnr_db")
-    if card["model"].get("posterior") == "point" or not kl or decibels is None:
+    """KL in bits per image and PSNR of the mean codes' reconstructions; None for a plain one.
+
+    Of the mean error, as in `RatePoint`: the card's own decibels are the mean of the images'.
+    """
+    kl, error = number_in(card, "metrics", "kl_nats"), number_in(card, "metrics", "squared_error")
+    if card["model"].get("posterior") == "point" or not kl or not error or error < 0:
         return None
-    return kl / math.log(2), decibels
+    return kl / math.log(2), rate_point("", 0, error).psnr_db
 
 
 def measured_figures(seen: Sequence[Seen]) -> tuple[Figure, ...]:
     """What was measured on the compared images themselves, for models and PCA alike."""
     reports, section = [item.quality.report() for item in seen], "On the images compared here"
+    better: Better = "higher" if len({item.coder.spec for item in seen}) == 1 else ""
     of_each: tuple[tuple[str, str, tuple[float, ...], str], ...] = (
         ("PSNR", "dB", tuple(r.psnr for r in reports), "The mean of the images' decibels."),
         ("SSIM", "", tuple(r.ssim for r in reports), "Structure kept, 1 for identical pictures."),
     )
     return tuple(
-        Figure(name, unit, values, best_of(values, "higher"), about, section)
+        Figure(name, unit, values, best_of(values, better), about, section)
         for name, unit, values, about in of_each
     )
 
@@ -206,22 +211,15 @@ def _figure(
     raw += [_linear_value(kind, own, n) for n in linear]
     values = tuple(None if value is None else value * scale for value in raw)
     better = kind.better if _do_compare(kind, checkpoints) else ""
-    return Figure(
-        kind.name, kind.unit, values, best_of(values, better), kind.about, kind.section
-    )  # fmt: skip
+    return Figure(kind.name, kind.unit, values, best_of(values, better), kind.about, kind.section)
 
 
-def _value(
-    kind: _Kind, checkpoint: Checkpoint, report: Mapping[str, Any] | None
-) -> float | None:  # fmt: skip
+def _value(kind: _Kind, checkpoint: Checkpoint, report: Mapping[str, Any] | None) -> float | None:
     if kind.path == ("weights",):
         return float(sum(p.numel() for p in checkpoint.model.parameters()))
-    found: Any = checkpoint.card if kind.path[0] == _CARD else report
-    for name in kind.path[1:]:
-        if name in _READERS:
-            found = _reader(found, "codes")
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return float(found) if isinstance(found, int | float) else None
+    *place, last = kind.path[1:]
+    found = _inside(checkpoint.card if kind.path[0] == _CARD else report, *place)
+    return number_in(_reader(found, "codes") if last in _READERS else found, last)
 
 
 _READERS: Final = ("linear", "neighbours", "few_mean")
@@ -249,5 +247,7 @@ def _linear_value(kind: _Kind, reports: Sequence[Mapping[str, Any] | None], n: i
 def _do_compare(kind: _Kind, checkpoints: Sequence[Checkpoint]) -> bool:
     if len({str(c.card["data"].get("source")) for c in checkpoints}) > 1:
         return kind.section == "Cost"
-    same = {(c.model.config.likelihood, c.model.spec) for c in checkpoints}
-    return kind.name not in _BOUNDS or len(same) == 1
+    # Pictures of another size are other pictures; their labels and factors are the same.
+    if len({c.model.spec for c in checkpoints}) > 1 and kind.section in _OF_PICTURES:
+        return False
+    return kind.name not in _BOUNDS or len({c.model.config.likelihood for c in checkpoints}) == 1

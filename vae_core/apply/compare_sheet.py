@@ -21,25 +21,27 @@ def comparison_sheet(
 ) -> Image.Image:
     """Originals on top, then a row for each coder with its name and average PSNR.
 
-    Pictures smaller than 64 pixels are enlarged by a whole number, with hard edges.
+    Originals smaller than 64 pixels are enlarged by a whole number, with hard edges, and what
+    a model of another size made of them to the same size.
     """
     n = min(n_columns, len(originals))
-    side = max(originals.shape[2:])
-    tile = side * max(1, -(-_LEAST_TILE // side))
+    height, width = originals.shape[2:]
+    times = max(1, -(-_LEAST_TILE // max(height, width)))
+    height, width = height * times, width * times
     rows: list[tuple[str, Sequence[NDArray[np.float32] | NDArray[np.uint8]]]]
     rows = [("original", list(originals[:n]))]
     for item in seen:
         decibels = f"{item.quality.report().psnr:.2f} dB"
         rows.append((f"{_shortened(item.coder.name)}\n{decibels}", list(item.rebuilt[:n])))
-    size = (_LABEL + n * (tile + _GAP), len(rows) * (tile + _GAP) + _GAP)
+    size = (_LABEL + n * (width + _GAP), len(rows) * (height + _GAP) + _GAP)
     sheet = Image.new("RGB", size, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT_PIXELS)
     for row, (name, images) in enumerate(rows):
-        top = _GAP + row * (tile + _GAP)
-        draw.multiline_text((10, top + tile // 2), name, fill="black", font=font, anchor="lm")
+        top = _GAP + row * (height + _GAP)
+        draw.multiline_text((10, top + height // 2), name, fill="black", font=font, anchor="lm")
         for column, image in enumerate(images):
-            picture = to_picture(image).resize((tile, tile), Image.Resampling.NEAREST)
-            sheet.paste(picture, (_LABEL + column * (tile + _GAP), top))
+            picture = to_picture(image).resize((width, height), Image.Resampling.NEAREST)
+            sheet.paste(picture, (_LABEL + column * (width + _GAP), top))
     return sheet
 
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from tqdm import tqdm
 
 from vae_core.checkpoint import Checkpoint
 from vae_core.data.catalogue import CATALOGUE, load_images
 from vae_core.data.imageset import ImageSet
 from vae_core.errors import ConfigError, DataError
+from vae_core.files import replace_file
 
 MAX_SEED = 2**63 - 1
 
@@ -47,6 +49,22 @@ def check_number(flag: str, value: int, least: int, most: int) -> None:
         raise ConfigError(f"{flag} {value} came, expected {least} to {most}; give another number.")
 
 
+def picture_format(path: Path) -> str:
+    """The format that a picture's name ends in; `DataError` for an ending that is none."""
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind is None or kind not in Image.SAVE:
+        raise DataError(f"No picture can be written to '{path}'; let its name end in .png.")
+    return kind
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a picture at once or not at all; `DataError` as `picture_format`."""
+    kind = picture_format(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replace_file(path) as temporary:
+        picture.save(temporary, format=kind)
+
+
 def load(
     args: argparse.Namespace,
     options: Mapping[str, Any],
@@ -76,6 +94,13 @@ def load(
     return images
 
 
+def is_own_data(data: str, checkpoint: Checkpoint) -> bool:
+    """Whether --data names the images a checkpoint was trained on."""
+    name = data.strip().lower()
+    source = name if name in CATALOGUE else str(Path(data).expanduser().resolve())
+    return bool(checkpoint.card["data"]["source"] == source)
+
+
 def load_for(args: argparse.Namespace, checkpoint: Checkpoint) -> ImageSet:
     """The images of --data in the shape the checkpoint works on.
 
@@ -83,9 +108,7 @@ def load_for(args: argparse.Namespace, checkpoint: Checkpoint) -> ImageSet:
     images are still unseen.
     """
     spec, record = checkpoint.model.spec, checkpoint.card["data"]
-    name = args.data.strip().lower()
-    named = name in CATALOGUE
-    same = record["source"] == (name if named else str(Path(args.data).expanduser().resolve()))
+    named, same = args.data.strip().lower() in CATALOGUE, is_own_data(args.data, checkpoint)
     options: dict[str, Any] = {}
     if same:
         options["n_images"] = record.get("n_asked", record["n_images"])

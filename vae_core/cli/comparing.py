@@ -23,11 +23,20 @@ from vae_core.apply.compare import (
 )
 from vae_core.apply.compare_sheet import comparison_sheet
 from vae_core.checkpoint import Checkpoint, load_checkpoint
-from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say
+from vae_core.cli.common import (
+    MAX_SEED,
+    answer,
+    check_number,
+    is_own_data,
+    load_for,
+    picture_format,
+    save_picture,
+    say,
+)
 from vae_core.data.imageset import ImageSet
 from vae_core.errors import ConfigError, DataError
-from vae_core.files import replace_file
 
+LEAST_IMAGES: Final = 4
 MAX_IMAGES: Final = 2_000
 PCA_IMAGES: Final = 5_000
 
@@ -41,9 +50,9 @@ def add_compare_flags(verb: argparse.ArgumentParser) -> None:
 
 
 def run_compare(args: argparse.Namespace) -> int:
-    """Reconstructions, shared neighbours and alignment; the first model's data and split."""
+    """Reconstructions, shared neighbours and alignment on images of --data."""
     check_number("--seed", args.seed, 0, MAX_SEED)
-    check_number("--limit", args.limit, 4, MAX_IMAGES)
+    check_number("--limit", args.limit, LEAST_IMAGES, MAX_IMAGES)
     if not MIN_MODELS <= len(args.checkpoints) <= MAX_MODELS:
         raise ConfigError(
             f"{len(args.checkpoints)} checkpoints came, expected {MIN_MODELS} to {MAX_MODELS}; "
@@ -51,9 +60,13 @@ def run_compare(args: argparse.Namespace) -> int:
         )
     if len(set(args.checkpoints)) < len(args.checkpoints):
         raise ConfigError("A checkpoint was named twice; compare different ones.")
+    if args.out is not None:
+        picture_format(args.out)  # before minutes of measuring
     checkpoints = [load_checkpoint(path, device=args.device) for path in args.checkpoints]
-    images = load_for(args, checkpoints[0])
-    test = _held_out(checkpoints, images, limit=args.limit, seed=args.seed)
+    # Those trained on these data: they know the split, and which of the images they have seen.
+    own = [checkpoint for checkpoint in checkpoints if is_own_data(args.data, checkpoint)]
+    images = load_for(args, (own or checkpoints)[0])
+    test = _held_out(own, images, limit=args.limit, seed=args.seed)
     coders = [
         ModelCoder(c, str(path)) for c, path in zip(checkpoints, args.checkpoints, strict=True)
     ]
@@ -63,25 +76,28 @@ def run_compare(args: argparse.Namespace) -> int:
     pixels = (test.images.reshape(len(test), -1) / 255).astype(np.float32)
     alike = likeness({**{s.coder.name: s.codes for s in seen}, "pixels": pixels})
     if args.out is not None:
-        _write_sheet(args.out, seen, test)
+        save_picture(comparison_sheet(seen, test.images), args.out)
     models = [_figures(item) for item in seen]
     data = {"n_images": len(test), "data": str(args.data), "models": models, **_alike(alike)}
     answer(args, data | {"out": None if args.out is None else str(args.out)}, _text(models, alike))
     return 0
 
 
-def _held_out(
-    checkpoints: Sequence[Checkpoint], images: ImageSet, *, limit: int, seed: int
-) -> ImageSet:
-    """Images that no compared model of these data was trained on, as far as that can be known."""
+def _held_out(own: Sequence[Checkpoint], images: ImageSet, *, limit: int, seed: int) -> ImageSet:
+    """Images that none of the models `own`, those of these data, was trained on, if known."""
     test = images.subset("test") if (images.split == 2).any() else images
-    common = common_images(checkpoints)
-    rows = np.flatnonzero(np.isin(test.ids, common.ids))
-    if len(rows) < 4 or not common.is_held_out:
-        say("The models have no held-out images in common: some may have been trained on these.")
-        rows = np.arange(len(test))
-    if len(rows) < 4:
-        raise DataError(f"{len(rows)} images came, expected 4 or more to compare on; give more.")
+    rows = np.arange(len(test))
+    if own:
+        common = common_images(own)
+        unseen = np.flatnonzero(np.isin(test.ids, common.ids))
+        if len(unseen) >= LEAST_IMAGES and common.is_held_out:
+            rows = unseen
+        else:
+            say("The models have no held-out images in common: some may have learnt from these.")
+    if len(rows) < LEAST_IMAGES:
+        raise DataError(
+            f"{len(rows)} images came, expected {LEAST_IMAGES} or more to compare on; give more."
+        )
     order = np.random.default_rng(seed).permutation(rows)[:limit]
     return test.take(np.sort(order))
 
@@ -137,21 +153,3 @@ def _text(models: Sequence[dict[str, Any]], alike: Likeness) -> str:
             pair = f"{b:<{width}} – {a:<{width}}"
             lines.append(f"{pair}  {shares}  {alike.cka[i, j]:>4.2f}")
     return "\n".join(lines)
-
-
-def _write_sheet(out: Path, seen: Sequence[Seen], test: ImageSet) -> None:
-    sheet = comparison_sheet(seen, test.images)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with replace_file(out) as temporary:
-            sheet.save(temporary, format=_format_of(out))
-    except ValueError as error:
-        raise DataError(
-            f"No picture can be written to '{out}' ({error}); let its name end in .png."
-        ) from error
-
-
-def _format_of(out: Path) -> str:
-    if out.suffix.lower() != ".png":
-        raise DataError(f"'{out}' came as the picture's name, expected .png; rename it.")
-    return "PNG"

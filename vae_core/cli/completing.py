@@ -14,7 +14,7 @@ from vae_core.apply.complete import SIDES, complete, half_hidden
 from vae_core.apply.denoise import METHODS, Noise, add_noise, denoise_by_encoder, denoise_by_search
 from vae_core.apply.search import Progress
 from vae_core.checkpoint import load_checkpoint
-from vae_core.cli.common import MAX_SEED, answer, check_number, table
+from vae_core.cli.common import MAX_SEED, answer, check_number, save_picture, table
 from vae_core.data.pixels import open_image, prepare
 from vae_core.errors import DataError
 from vae_core.evaluate.quality import image_quality
@@ -89,13 +89,7 @@ def run_denoise(args: argparse.Namespace) -> int:
             image = denoise_by_search(
                 checkpoint, noisy, noise, seed=args.seed, progress=_shown(bar)
             ).image
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        to_picture(image).save(args.out)
-    except ValueError as error:
-        raise DataError(
-            f"No picture can be written to '{args.out}' ({error}); let its name end in .png."
-        ) from error
+    save_picture(to_picture(image), args.out)
     figures: dict[str, Any] = {"out": str(args.out), "method": args.method}
     if args.add_noise:
         for name, x in (("noisy", noisy), ("denoised", image)):

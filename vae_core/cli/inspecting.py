@@ -8,11 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vae_core.cli.common import answer
+from vae_core.cli.common import answer, picture_format, save_picture
 from vae_core.data.advice import times
 from vae_core.data.inspection import Inspection, inspect_source
 from vae_core.errors import DataError
-from vae_core.files import replace_file
 from vae_core.grid import picture_grid
 
 N_SHOWN = 12
@@ -30,6 +29,8 @@ def add_inspect_flags(verb: argparse.ArgumentParser) -> None:
 
 def run_inspect(args: argparse.Namespace) -> int:
     """Look at a source without training on it; nothing is downloaded."""
+    if args.sheet is not None:
+        picture_format(args.sheet)  # before minutes of looking
     with tqdm(desc="looking at images", unit="step", disable=None, leave=False) as bar:
 
         def report(done: int, total: int) -> None:
@@ -53,11 +54,7 @@ def _write_sheet(path: Path, found: Inspection) -> None:
             f"There are no pictures of '{found.source}' to write to '{path}' before it is "
             "downloaded; train on it once, or leave --sheet out."
         )
-    if path.suffix.lower() != ".png":
-        raise DataError(f"No picture can be written to '{path}'; let its name end in .png.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replace_file(path) as temporary, temporary.open("wb") as opened:
-        picture_grid(found.sheet, gap=1).save(opened, "PNG")
+    save_picture(picture_grid(found.sheet, gap=1), path)
 
 
 def _in_words(found: Inspection) -> str:

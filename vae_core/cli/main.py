@@ -16,7 +16,15 @@ from tqdm import tqdm
 from vae_core.apply.results import Result
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
 from vae_core.cli.calibrating import run_calibrate, write_results
-from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
+from vae_core.cli.common import (
+    MAX_SEED,
+    answer,
+    check_number,
+    load_for,
+    save_picture,
+    say,
+    table,
+)
 from vae_core.cli.comparing import add_compare_flags, run_compare
 from vae_core.cli.completing import (
     add_complete_flags,
@@ -124,13 +132,7 @@ def _sample(args: argparse.Namespace) -> int:
         for part in torch.split(z, 500)
     ]
     images = torch.cat([piece.detach().cpu() for piece in pieces]).numpy()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        picture_grid(images).save(args.out)
-    except ValueError as error:
-        raise DataError(
-            f"No picture can be written to '{args.out}' ({error}); let its name end in .png."
-        ) from error
+    save_picture(picture_grid(images), args.out)
     answer(args, {"out": str(args.out), "n": args.n, "seed": args.seed}, f"Saved {args.out}")
     return 0
 

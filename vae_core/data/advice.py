@@ -65,6 +65,7 @@ def plan_sentences(facts: Facts) -> tuple[str, ...]:
 def warning_sentences(facts: Facts) -> tuple[str, ...]:
     """What may go wrong with these images, with what to do; nothing when all is well."""
     found = [
+        _untrainable(facts),
         _too_few(facts),
         _too_alike(facts),
         _too_flat(facts),
@@ -131,8 +132,7 @@ def _about_colour(facts: Facts) -> str:
 def _about_steps(facts: Facts) -> list[str]:
     found = []
     for start, words in _STEPS:
-        n = sum(times for step, times in facts.steps.items() if step.startswith(start))
-        # Where all are grey there is nothing to tell of each.
+        n = sum(n_done for step, n_done in facts.steps.items() if step.startswith(start))
         if n:
             found.append(f"{_of(n, facts.n_looked, facts)} {words}.")
     return found
@@ -157,10 +157,11 @@ def _about_split(facts: Facts) -> str:
     train, val, test = facts.split
     if facts.has_own_split:
         named = ", ".join(f"{n:,} {s}" for n, s in zip(facts.split, SPLITS, strict=True) if n)
-        more = "" if val else "; a tenth of the training pictures checks on it meanwhile"
+        is_dealt = train > 1 and test and not val
+        more = "; a tenth of the training pictures checks on it meanwhile" if is_dealt else ""
         return f"The source's own parts are kept: {named}{more}."
-    if not (val and test):
-        return f"All {train} are used for training; nothing is left to check on it."
+    if not val:  # `_untrainable` says so
+        return ""
     return (
         f"Dealt by chance: {train:,} teach the model, {val:,} check on it meanwhile, {test:,} are "
         "kept unseen for the final measures."
@@ -188,6 +189,20 @@ def _joined(parts: list[str]) -> str:
 
 
 # ---- what to beware of -------------------------------------------------------------------------
+def _untrainable(facts: Facts) -> str:
+    train, val, test = facts.split
+    # Without a part to check on, training deals one, as long as there is one to measure on.
+    if train and (val or (train > 1 and test)):
+        return ""
+    if facts.has_own_split:
+        return (
+            f"The source's own parts leave {count(train)} to train on and {val:,} to check on, and "
+            "training needs some of each; sort them into folders 'train', 'val' and 'test', or "
+            "leave such folders out."
+        )
+    return f"{count(facts.n_images)} came, training and its check need at least 3; add more."
+
+
 def _too_few(facts: Facts) -> str:
     n = facts.n_images
     if n < FEW:

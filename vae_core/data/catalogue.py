@@ -49,13 +49,15 @@ class Request:
 class Entry:
     """A built-in set: how to load it whole, and how to get single originals by their ids.
 
-    `originals` returns None when that would need a download.
+    `originals` returns None when that would need a download. `is_seeded`: the same id is
+    another image for another seed.
     """
 
     name: str
     description: str
     load: Callable[[Request], ImageSet]
     originals: Callable[[Request], Originals | None]
+    is_seeded: bool = False
 
 
 def load_images(
@@ -110,6 +112,14 @@ def source_record(
         "n_skipped": len(image_set.skipped),
         "fingerprint": None if path is None else _fingerprint(path),
     }
+
+
+def are_same_images(first: Mapping[str, object], second: Mapping[str, object]) -> bool:
+    """Whether the same id means the same image in two sets, by their `source_record`s."""
+    entry = CATALOGUE.get(str(first.get("source")))
+    # Of other sets the seed only deals the split.
+    names = ("source", "fingerprint", *(("seed",) if entry and entry.is_seeded else ()))
+    return all(first.get(name) == second.get(name) for name in names)
 
 
 def find_originals(
@@ -298,6 +308,7 @@ _ENTRIES = (
         "Portraits drawn from ten known factors, 64×64 RGB, any number, no download",
         _load_faces,
         _redraw_faces,
+        is_seeded=True,
     ),
     Entry(
         "sprites",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -20,9 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vae_core.data.folder import BLOCK, LoadingCancelledError, PictureFiles, choose_spec
+from vae_core.data.folder import (
+    BLOCK,
+    LoadingCancelledError,
+    PictureFiles,
+    choose_spec,
+    fetch_picture,
+)
 from vae_core.data.imageset import Skipped
-from vae_core.data.pixels import open_image, prepare
+from vae_core.data.pixels import MAX_BYTES, open_image, prepare
 from vae_core.errors import DataError
 from vae_core.types import ImageSpec
 
@@ -82,14 +88,13 @@ class Looked(NamedTuple):
 
 @dataclass(frozen=True)
 class Census:
-    """Counts over `n_examined` headers, `n_compared` contents and the decoded pictures.
+    """Counts over the headers read, `n_compared` contents and the decoded pictures.
 
     `sizes` by (width, height), `modes` by words; `copies` are groups of names with the same
     content; `bad` are rows that cannot be read, `skipped` why.
     """
 
     spec: ImageSpec
-    n_examined: int
     n_compared: int
     sizes: dict[tuple[int, int], int]
     modes: dict[str, int]
@@ -117,20 +122,22 @@ def take_census(
     headers = dict(zip(rows, _work(lambda row: _header(files, row), rows, meter), strict=True))
     sound = {row: found for row, found in headers.items() if not isinstance(found, Skipped)}
     bad = {row: found for row, found in headers.items() if isinstance(found, Skipped)}
-    if not sound:
+    # From the same sample as `load_folder` takes, unreadable files and all.
+    spec = choose_spec(files.read, files.names, size, channels)
+    same = _same_content(files, suspects, meter)
+    looked = dict(_look(files, sound, spec, seed, meter))
+    bad |= {row: found for row, found in looked.items() if isinstance(found, Skipped)}
+    kept = [found for row, found in sound.items() if row not in bad]
+    if not kept:
         raise DataError(
             f"None of the {len(rows):,} pictures looked at can be read; the first: "
             f"{bad[rows[0]].reason}"
         )
-    spec = choose_spec(files.read, [files.names[row] for row in sound], size, channels)
-    copies = _copies(files, suspects, meter)
-    looked = dict(_look(files, sound, spec, seed, meter))
-    bad |= {row: found for row, found in looked.items() if isinstance(found, Skipped)}
-    kept = [found for row, found in sound.items() if row not in bad]
     return Census(
-        spec, len(rows), n_compared,
-        _counted(found.size for found in kept), _counted(found.mode for found in kept),
-        copies, tuple(found for found in looked.values() if not isinstance(found, Skipped)),
+        spec, n_compared, _counted(found.size for found in kept),
+        _counted(found.mode for found in kept),
+        _copies(files.names, same, bad),
+        tuple(found for found in looked.values() if not isinstance(found, Skipped)),
         frozenset(bad), tuple(bad[row] for row in sorted(bad)),
     )  # fmt: skip
 
@@ -171,21 +178,10 @@ class _Header(NamedTuple):
     is_jpeg: bool
 
 
-def _fetch(files: PictureFiles, name: str) -> bytes | Path:
-    try:
-        return files.read(name)
-    # A damaged archive fails as BadZipFile, zlib.error, EOFError, NotImplementedError, ...
-    except Exception as error:
-        raise DataError(
-            f"The image '{name}' cannot be unpacked ({error}), expected a sound archive; "
-            "pack it again."
-        ) from error
-
-
 def _header(files: PictureFiles, row: int) -> _Header | Skipped:
     name = files.names[row]
     try:
-        content = _fetch(files, name)
+        content = fetch_picture(files.read, name)
         image = _open_head(content, name) if isinstance(content, Path) else None
         image = image or open_image(content, name=name)
     except DataError as error:
@@ -197,6 +193,8 @@ def _header(files: PictureFiles, row: int) -> _Header | Skipped:
 def _open_head(path: Path, name: str) -> Image.Image | None:
     """The picture by its first bytes; None where they do not suffice, as in some TIFF files."""
     try:
+        if path.stat().st_size > MAX_BYTES:  # no matter how good it begins, it is not read
+            return None
         with path.open("rb") as stream:
             return open_image(stream.read(HEAD_BYTES), name=name)
     except (OSError, DataError):
@@ -222,21 +220,29 @@ def _suspects(files: PictureFiles) -> tuple[list[int], int]:
     return rows, len(files.names) - n_left_out
 
 
-def _copies(
+def _same_content(
     files: PictureFiles, suspects: Sequence[int], meter: Meter
-) -> tuple[tuple[str, ...], ...]:
-    """Groups of names with one content, in the order of the list."""
-    groups: dict[bytes, list[str]] = defaultdict(list)
+) -> Iterable[list[int]]:
+    """Rows with one content, in the order of the list."""
+    groups: dict[bytes, list[int]] = defaultdict(list)
     digests = _work(lambda row: _digest(files, row), suspects, meter)
     for row, digest in zip(suspects, digests, strict=True):
         if digest is not None:
-            groups[digest].append(files.names[row])
-    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+            groups[digest].append(row)
+    return groups.values()
+
+
+def _copies(
+    names: Sequence[str], same: Iterable[Sequence[int]], bad: Container[int]
+) -> tuple[tuple[str, ...], ...]:
+    """Names of pictures with one content; those that cannot be read are no pictures."""
+    readable = ([names[row] for row in rows if row not in bad] for rows in same)
+    return tuple(tuple(group) for group in readable if len(group) > 1)
 
 
 def _digest(files: PictureFiles, row: int) -> bytes | None:
     try:
-        content = _fetch(files, files.names[row])
+        content = fetch_picture(files.read, files.names[row])
         content = content.read_bytes() if isinstance(content, Path) else content
     except (OSError, DataError):  # told by its header already
         return None
@@ -258,7 +264,7 @@ def _look(
     def look(row: int) -> Looked | Skipped:
         name = files.names[row]
         try:
-            done = prepare(_fetch(files, name), spec, name=name)
+            done = prepare(fetch_picture(files.read, name), spec, name=name)
         except DataError as error:
             return Skipped(name, str(error))
         pixels = done.pixels

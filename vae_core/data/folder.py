@@ -142,12 +142,13 @@ def draw_rows(n: int, n_wanted: int | None, *, seed: int) -> NDArray[np.int64]:
 
 def _decode(read: Read, name: str, spec: ImageSpec, fit: Fit, invert: bool) -> Decoded:
     try:
-        return prepare(_fetch(read, name), spec, name=name, fit=fit, invert=invert).pixels
+        return prepare(fetch_picture(read, name), spec, name=name, fit=fit, invert=invert).pixels
     except DataError as error:
         return Skipped(name, str(error))
 
 
-def _fetch(read: Read, name: str) -> bytes | Path:
+def fetch_picture(read: Read, name: str) -> bytes | Path:
+    """What `read` gives for a name; `DataError` where an archive is damaged there."""
     try:
         return read(name)
     # A damaged archive fails as BadZipFile, zlib.error, EOFError, NotImplementedError, ...
@@ -216,7 +217,7 @@ def _choose_size(read: Read, names: Sequence[str]) -> tuple[int, int]:
     sizes: list[tuple[int, int]] = []
     for name in names:
         try:
-            sizes.append(open_image(_fetch(read, name), name=name).size)
+            sizes.append(open_image(fetch_picture(read, name), name=name).size)
         except DataError:  # it will be listed as skipped when its turn comes
             continue
     if not sizes:
@@ -231,7 +232,7 @@ def _choose_size(read: Read, names: Sequence[str]) -> tuple[int, int]:
 def _all_grey(read: Read, names: Sequence[str]) -> bool:
     for name in names:
         try:
-            if not looks_grey(open_image(_fetch(read, name), name=name)):
+            if not looks_grey(open_image(fetch_picture(read, name), name=name)):
                 return False
         except DataError:
             continue

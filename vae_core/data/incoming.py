@@ -19,7 +19,7 @@ import time
 import unicodedata
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -63,9 +63,10 @@ def keep_upload(files: Sequence[File], folder: Path, *, quota_bytes: int = QUOTA
     _check_amount(files)
     kind, write = kind_of(files)
     target = folder / f"{_slug_of(files)}-{_digest(files)}{kind}"
-    if target.exists():
-        # Used again: the oldest are the ones to delete first.
+    # Used again: the oldest are the ones to delete first.
+    with suppress(OSError):
         os.utime(target)
+    if target.exists():
         return target
     _check_room(folder, sum(len(content) for _, content in files), quota_bytes)
     with _staged(folder, target) as part:
@@ -73,7 +74,9 @@ def keep_upload(files: Sequence[File], folder: Path, *, quota_bytes: int = QUOTA
             write(files, part)
         except DataError as error:
             # The visitor knows the upload by its own name, not by a place on this disk.
-            raise DataError(str(error).replace(str(part), shown_name(files[0][0]))) from error
+            shown = shown_name(files[0][0])
+            text = str(error).replace(str(part), shown).replace(part.name, shown)
+            raise DataError(text) from error
     return target
 
 
@@ -83,8 +86,9 @@ def list_uploads(folder: Path) -> tuple[Upload, ...]:
         found = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError:  # nothing was ever dropped
         return ()
-    uploads = [_described(path) for path in found if _NAME.fullmatch(path.name)]
-    return tuple(sorted(uploads, key=lambda item: -item.modified_seconds))
+    uploads = (_described(path) for path in found)
+    known = [item for item in uploads if item is not None]
+    return tuple(sorted(known, key=lambda item: -item.modified_seconds))
 
 
 def delete_upload(path: Path, folder: Path) -> None:
@@ -129,11 +133,16 @@ def _digest(files: Sequence[File]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _described(path: Path) -> Upload:
+def _described(path: Path) -> Upload | None:
+    """None for what is no upload, also for one that another session deletes right now."""
     match = _NAME.fullmatch(path.name)
-    assert match is not None
-    info = path.stat()
-    n_bytes = sum(p.stat().st_size for p in path.iterdir()) if path.is_dir() else info.st_size
+    if match is None:
+        return None
+    try:
+        info = path.stat()
+        n_bytes = sum(p.stat().st_size for p in path.iterdir()) if path.is_dir() else info.st_size
+    except OSError:
+        return None
     return Upload(path, match.group(1), n_bytes, info.st_mtime)
 
 
@@ -193,8 +202,9 @@ def _staged(folder: Path, target: Path) -> Iterator[Path]:
 def _sweep(folder: Path) -> None:
     """Remove what a killed server left half written, but nothing that may still arrive."""
     for old in folder.glob(f"{_STAGING}*"):
-        if time.time() - old.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(OSError):  # another session's, which may just be done
+            if time.time() - old.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _unwritable(folder: Path, error: OSError) -> str:

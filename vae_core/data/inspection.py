@@ -38,6 +38,7 @@ from vae_core.data.imageset import ImageSet, Skipped, seeded_split
 from vae_core.data.pixels import fit_images
 from vae_core.data.shards import shard_pictures
 from vae_core.data.sources import existing_path, holds_pictures, is_sharded
+from vae_core.errors import DataError
 from vae_core.types import ImageSpec
 
 Progress = Callable[[int, int], None]
@@ -120,8 +121,9 @@ def inspect_source(
 
     `n_images` says how many will be drawn of a set in `GENERATED`; others are seen whole.
     Of picture files only headers and a part of the pixels are read, and of very many files a
-    sample: `plan` says so. Nothing is downloaded and nothing written. `progress(done, total)`
-    counts steps. Raises `DataError` as loading would, `LoadingCancelledError` when cancelled.
+    sample: `plan` says so. Nothing is downloaded, and nothing written but the index of shards
+    in the cache. `progress(done, total)` counts steps. Raises `DataError` as loading would,
+    `LoadingCancelledError` when cancelled.
     """
     check_request(n_images, size, channels)
     name = source.strip().lower() if isinstance(source, str) else ""
@@ -143,11 +145,17 @@ def inspect_source(
 
 
 def preview(name: str, n: int, *, data_dir: Path | None = None) -> NDArray[np.uint8] | None:
-    """The first images uint8 `[n,C,H,W]` of a built-in set, quickly; None before a download."""
+    """The first images uint8 `[n,C,H,W]` of a built-in set, quickly; None before a download.
+
+    None also for damaged files, which are told once the set is chosen.
+    """
     if name in REMOTES:
         folder = find_local(name, data_dir)
         files = None if folder is None else find_idx_files(folder)
-        return None if files is None else read_idx(files.train_images, most=n)[:, None]
+        try:
+            return None if files is None else read_idx(files.train_images, most=n)[:, None]
+        except DataError:
+            return None
     return load_images(name, n_images=n, data_dir=data_dir).images
 
 
@@ -174,7 +182,7 @@ def _of_files(source: str, files: PictureFiles, taken: Census, seed: int) -> Ins
         n_compared=n_images if is_compared else taken.n_compared,
         n_copies=sum(len(group) - 1 for group in taken.copies), n_skipped=len(skipped),
         n_flat=sum(item.is_flat for item in taken.looked),
-        varies=_spread(np.stack([item.small for item in taken.looked])),
+        varies=_spread(np.stack([p.small for p in taken.looked])) if taken.looked else None,
         steps=Counter(step for item in taken.looked for step in item.steps),
     )  # fmt: skip
     shown = [(item.pixels, files.classes[item.row]) for item in taken.looked]
@@ -295,6 +303,7 @@ def _equal_images(
         groups[digest].append(f"image {row:,}")
         if row % BLOCK == BLOCK - 1:
             meter.step(BLOCK)
+    meter.step(meter.total - meter.done)
     return tuple(tuple(group) for group in groups.values() if len(group) > 1), n
 
 

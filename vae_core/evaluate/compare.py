@@ -33,11 +33,6 @@ class Agreement:
     chance: float
     per_image: Doubles
 
-    @property
-    def above_chance(self) -> float:
-        """0 for what chance gives, 1 for identical neighbourhoods; below 0 for less than chance."""
-        return (self.share - self.chance) / (1 - self.chance) if self.chance < 1 else 1.0
-
 
 def neighbour_agreement(first: Floats, second: Floats, *, k: int) -> Agreement:
     """How many of the k nearest neighbours of each image are the same in both descriptions.
@@ -122,10 +117,10 @@ def linear_cka(first: Floats, second: Floats) -> float:
 
     1 for descriptions that differ by a rotation, a shift and one scale; about 0 (it may
     fall a little below) for ones that have nothing to do with each other, whatever their
-    sizes, because the unbiased estimate of HSIC is used. NaN where a description is constant.
-    `DataError` for fewer than 4 images. Source: Kornblith et al. 2019 (arXiv:1905.00414),
-    section 3; the estimate: Song et al. 2012 (Feature selection via dependence maximization),
-    equation 5.
+    sizes, because the unbiased estimate of HSIC is used. NaN where a description is constant,
+    be it but for one image. `DataError` for fewer than 4 images. Source: Kornblith et al. 2019
+    (arXiv:1905.00414), section 3; the estimate: Song et al. 2012 (Feature selection via
+    dependence maximization), equation 5.
     """
     return float(cka_of_all([first, second])[0, 1])
 
@@ -136,7 +131,8 @@ def cka_of_all(descriptions: Sequence[Floats]) -> Doubles:
         _check(descriptions[0], other, least=4)
     grams = [_gram(np.asarray(part, np.float64)) for part in descriptions]
     found = np.array([[_hsic(a, b) for b in grams] for a in grams])
-    own = np.diag(found)
+    # Of one image apart from equal ones nothing but rounding is left, of some 1e-16.
+    own = np.where(np.diag(found) > 1e-12, np.diag(found), 0)
     scale = np.sqrt(np.outer(own, own))
     return np.where(scale > 0, found / np.where(scale > 0, scale, 1), math.nan)
 
