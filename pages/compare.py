@@ -1,7 +1,5 @@
 """Which model is better, and at what? Two to four of them side by side on the same images."""
 
-import streamlit as st
-
 from pages.shared import frame
 
 frame.require()
@@ -29,13 +27,5 @@ SECTIONS = {
 if cache.open_checkpoint(state.model_name()) is not None:
     chosen = compare_choice.choose()
     if chosen is not None:
-        name = st.segmented_control(
-            "Section",
-            list(SECTIONS),
-            default="Rebuilt",
-            required=True,
-            key="compare_section",
-            persist_state="session",
-            label_visibility="collapsed",
-        )
-        SECTIONS[str(name)](chosen)
+        name = frame.choose_section(list(SECTIONS), key="compare_section")
+        SECTIONS[name](chosen)

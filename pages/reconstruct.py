@@ -31,14 +31,6 @@ if checkpoint is not None:
     st.caption(f"The model sees **{checkpoint.model.spec}** pictures, whatever you give it.")
     items = inputs.choose(checkpoint)
     chosen = reconstruct.overview(checkpoint, items)
-    name = st.segmented_control(
-        "Section",
-        list(SECTIONS),
-        default="Understand",
-        required=True,
-        key="reconstruct_section",
-        persist_state="session",
-        label_visibility="collapsed",
-    )
+    name = frame.choose_section(list(SECTIONS), key="reconstruct_section")
     if chosen is not None:
-        SECTIONS[str(name)](checkpoint, chosen, items)
+        SECTIONS[name](checkpoint, chosen, items)

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, shelf, state, walk_payload
+from pages.shared import cache, shelf, show, state, walk_payload
 from pages.shared.components import latent_walk
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import snap
@@ -29,7 +29,7 @@ def slider(checkpoint: Checkpoint, z: NDArray[np.float32]) -> None:
     )
     direction = offered[chosen]
     if direction.quality is not None:
-        st.caption(f"{direction.text}, measured on held-out codes.")
+        st.caption(f"{show.plain(direction.text)}, measured on held-out codes.")
     version = write_plain(z)
     row = walk_payload.vector_row(checkpoint, direction)
     data = cache.walk_data(checkpoint) | {"rows": [row], "n_live": 1, "folded": ""}

@@ -12,6 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.shared import cache, inputs, models, show, state
+from pages.shared.acts import presses
 from vae_core.apply.compare import (
     MAX_MODELS,
     MIN_MODELS,
@@ -96,7 +97,7 @@ def choose() -> Comparison | None:
     common = cache.kept(lambda: common_images(checkpoints), "common", *checkpoints)
     problem = _problem(coders, common)
     if problem:
-        st.error(problem)
+        st.error(show.plain(problem))
         return None
     return _with_images(coders, common)
 
@@ -164,20 +165,13 @@ def _with_images(coders: tuple[ModelCoder, ...], common: Common) -> Comparison |
             "Compared on", [HELD_OUT, OWN], default=HELD_OUT, required=True,
             persist_state="session", key="compare_images",
         )  # fmt: skip
-    with right:
-        seed = _other_images() if kind != OWN else 0
     if kind == OWN:
         return _own(coders, common)
+    with right:
+        seed = presses("Other images", key="compare_other", icon=":material/casino:")
     found = _held_out(coders, common, seed)
     _say(found)
     return found
-
-
-def _other_images() -> int:
-    """A number that changes with each wish for other images."""
-    if st.button("Other images", icon=":material/casino:", key="compare_other", width="stretch"):
-        st.session_state["compare_seed"] = st.session_state.get("compare_seed", 0) + 1
-    return int(st.session_state.get("compare_seed", 0))
 
 
 def _held_out(coders: tuple[ModelCoder, ...], common: Common, seed: int) -> Comparison:
@@ -227,7 +221,7 @@ def _own(coders: tuple[ModelCoder, ...], common: Common) -> Comparison | None:
 def _say(found: Comparison) -> None:
     """Where the images come from, who may have seen them, and what was converted."""
     first, n = found.first, len(found.images)
-    words = f"{n} images of '{show.source_name(first.card)}', "
+    words = f"{n} images of '{show.plain(show.source_name(first.card))}', "
     if not found.is_original:
         words = (
             f"{n} images as **{show.plain(found.coders[0].name)}** rebuilds them, because the "
@@ -240,7 +234,7 @@ def _say(found: Comparison) -> None:
     said = words + "."
     strangers = [c for c, rows in zip(found.coders, found.common.rows, strict=True) if rows is None]
     for coder in strangers:
-        source = show.source_name(coder.checkpoint.card)
+        source = show.plain(show.source_name(coder.checkpoint.card))
         said += f" **{show.plain(coder.name)}** learnt from '{source}'"
         changed = coder.spec != first.model.spec
         said += f" and gets them as {coder.spec}." if changed else "."

@@ -35,7 +35,7 @@ def section(comparison: Comparison) -> None:
     colour = right.selectbox("Colour", choices, key="compare_colour")
     data = cache.kept(
         lambda: _data(comparison, basis, str(kind).lower(), str(colour)),
-        "maps", kind, colour, basis.places, *comparison.checkpoints,
+        "maps", list(basis.codes), kind, colour, basis.places, *comparison.checkpoints,
     )  # fmt: skip
     st.markdown(
         "**Draw around points on any map, or click one:** the same images light up on the others. "
@@ -45,7 +45,7 @@ def section(comparison: Comparison) -> None:
     if str(colour).startswith(AGREEMENT):
         st.caption(_about_agreement(comparison, basis, str(colour)))
     if rows is None:
-        source = show.source_name(comparison.first.card)
+        source = show.plain(show.source_name(comparison.first.card))
         st.caption(f"{len(basis.places):,} images of '{source}'; the axes mean nothing by "
                    "themselves, only who is near whom.")  # fmt: skip
         return

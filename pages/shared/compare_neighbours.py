@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.shared import cache, show
+from pages.shared.acts import presses
 from pages.shared.compare_basis import Basis, basis_of
 from pages.shared.compare_choice import Comparison, colour_of
 from pages.shared.compare_rows import PictureRow, show_rows
@@ -115,17 +116,17 @@ def _words(found: Likeness, values: NDArray[np.float64], chosen: str, low: float
 @st.fragment
 def _examples(comparison: Comparison, basis: Basis) -> None:
     names = list(basis.codes)
+    first, second = show.plain(names[0]), show.plain(names[1])
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     order = left.segmented_control(
-        f"Images on whose neighbours {names[0]} and {names[1]} …", list(ORDERS),
+        f"Images on whose neighbours {first} and {second} …", list(ORDERS),
         default="agree least", required=True, key="compare_order",
     )  # fmt: skip
-    if right.button("Next image", icon=":material/arrow_forward:", key="compare_example",
-                    width="stretch"):  # fmt: skip
-        st.session_state["compare_example_n"] = st.session_state.get("compare_example_n", 0) + 1
+    with right:
+        n_seen = presses("Next image", key="compare_example", icon=":material/arrow_forward:")
     agreed = agreement_per_image(basis.codes[names[0]], basis.codes[names[1]], k=NEAR)
     ranked = np.argsort(ORDERS[str(order)] * agreed.per_image, kind="stable")
-    row = int(ranked[st.session_state.get("compare_example_n", 0) % len(ranked)])
+    row = int(ranked[n_seen % len(ranked)])
     k = min(NEAR, len(basis.images) - 1)
     near = {name: neighbours_of(codes, row, k=k) for name, codes in basis.descriptions.items()}
     shared = set(near[names[0]].tolist()) & set(near[names[1]].tolist())
@@ -136,7 +137,7 @@ def _examples(comparison: Comparison, basis: Basis) -> None:
     show_rows(rows, testid="compare-neighbours")
     st.caption(
         f"The image asked about is framed in orange, then its {k} nearest, nearest first. Green: "
-        f"near it both in {show.plain(names[0])} and in {show.plain(names[1])}."
+        f"near it both in {first} and in {second}."
     )
 
 

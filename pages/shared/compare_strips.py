@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import cache, components, payload, show
+from pages.shared.acts import presses
 from pages.shared.compare_choice import Comparison, colour_of, pca_of
 from pages.shared.compare_payload import linear_part
 from pages.shared.compare_rows import PictureRow, show_rows
@@ -33,12 +34,10 @@ def section(comparison: Comparison) -> None:
 # ---- between two images -------------------------------------------------------------------------
 @st.fragment
 def _between(comparison: Comparison, coders: Sequence[Coder]) -> None:
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    left.markdown(
+    number = _headed(
         "**Half-way between two images.** Each model codes the two ends, walks the straight line "
-        "between the codes and decodes what it meets."
-    )
-    number = _counter("compare_pair", "Another pair", right)
+        "between the codes and decodes what it meets.", "Another pair", key="compare_pair_next",
+    )  # fmt: skip
     ends = _pair(comparison, number)
     if ends is None:
         st.info("Two images are needed to go from one to the other; give another one above.")
@@ -55,11 +54,12 @@ def _between(comparison: Comparison, coders: Sequence[Coder]) -> None:
     st.caption(_between_words(comparison))
 
 
-def _counter(key: str, label: str, where: st.delta_generator.DeltaGenerator) -> int:
-    """How often the button was pressed."""
-    if where.button(label, icon=":material/casino:", key=f"{key}_next", width="stretch"):
-        st.session_state[key] = st.session_state.get(key, 0) + 1
-    return int(st.session_state.get(key, 0))
+def _headed(words: str, label: str, *, key: str) -> int:
+    """What stands below, and beside it a button for other ones; how often that was pressed."""
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    left.markdown(words)
+    with right:
+        return presses(label, key=key, icon=":material/casino:")
 
 
 def _pair(comparison: Comparison, number: int) -> np.ndarray | None:
@@ -102,12 +102,10 @@ def _kind(coder: Coder) -> list[str]:
 # ---- draws --------------------------------------------------------------------------------------
 @st.fragment
 def _drawn(comparison: Comparison, coders: Sequence[Coder]) -> None:
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    left.markdown(
+    seed = _headed(
         "**Random codes decoded.** The codes are drawn from N(0, I), the prior, without looking "
-        "at any image."
-    )
-    seed = _counter("compare_draw", "Draw again", right)
+        "at any image.", "Draw again", key="compare_draw_next",
+    )  # fmt: skip
     from_mixture = st.toggle(
         "Draw from a mixture fitted to each model's own codes instead", key="compare_mixture",
         disabled=not any(c.checkpoint.prior for c in comparison.coders),
@@ -186,7 +184,7 @@ def walks(comparison: Comparison) -> None:
     linear = next((item for item in pca_of(comparison) if item.n_latent == size), None)
     data = cache.kept(
         lambda: _walk_data(comparison, groups[size], linear),
-        "same code", size, *comparison.checkpoints, linear,
+        "same code", [c.name for c in comparison.coders], size, *comparison.checkpoints, linear,
     )  # fmt: skip
     components.latent_same(data=data, key="compare_same")
     st.caption(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pages.shared import cache, show, state
 from pages.shared.components import latent_paint
 from pages.shared.reconstruct import Item
-from pages.shared.search_job import Search, SearchJob, show_job
+from pages.shared.search_job import Search, SearchJob, show_job, start_job
 from vae_core.apply.complete import Completions, complete
 from vae_core.apply.search import Progress
 from vae_core.checkpoint import Checkpoint
@@ -52,20 +52,13 @@ def section(checkpoint: Checkpoint, item: Item, items: list[Item]) -> None:  # n
     )  # fmt: skip
     if is_wanted and hidden is not None:
         asked = Asked(subject, hidden, n, seed)
-        _start(_search(asked, checkpoint, item.pixels), asked)
+        start_job(_JOB, _search(asked, checkpoint, item.pixels), subject=asked)
     job: SearchJob[Asked, Completions] | None = show_job(_JOB)
     if job is None or job.result is None or job.subject.subject != subject:
         return
     if hidden is None or not np.array_equal(job.subject.hidden, hidden):
         st.caption("The mask has changed since; press Complete for the new one.")
     _results(item, job.result, job.subject)
-
-
-def _start(search: Search[Completions], asked: Asked) -> None:
-    running: SearchJob[Asked, Completions] | None = st.session_state.get(_JOB)
-    if running is not None:
-        running.cancel()
-    st.session_state[_JOB] = SearchJob(search, subject=asked)
 
 
 def _subject(checkpoint: Checkpoint, item: Item) -> str:

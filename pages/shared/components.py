@@ -86,20 +86,23 @@ def latent_map(*, data: Mapping[str, Any], key: str, height: int = 620) -> MapSt
     A pick is {"kind": "point" | "place", "row", "x", "y", "z", "ms", "projection"}. The format of
     `data` is described in web/README.md.
     """
-    message = {**data, "height": height}
+    message, subject = {**data, "height": height}, _subject(data)
+    # Taken first: what the element tells is told once, and a rerun may come before each look.
+    kept = _kept(key)
     result = _mount("map", message, key=key, events=("pick", "region"))
-    subject = _subject(data)
     for event in ("pick", "region"):
         if result.get(event):
-            st.session_state[f"_{key}_{event}"] = (subject, result[event])
-    kept = [st.session_state.get(f"_{key}_{event}") for event in ("pick", "region")]
-    pick, region = (held[1] if held and held[0] == subject else None for held in kept)
+            kept[event] = (subject, result[event])
+    pick, region = (
+        kept[event][1] if event in kept and kept[event][0] == subject else None
+        for event in ("pick", "region")
+    )
     return MapState(pick, _rows_of(region, n=data["points"]["n"]))
 
 
 def put_pick(*, data: Mapping[str, Any], key: str, pick: Mapping[str, Any]) -> None:
     """Let the map called `key` return this pick from now on, as if it had been clicked."""
-    st.session_state[f"_{key}_pick"] = (_subject(data), dict(pick))
+    _kept(key)["pick"] = (_subject(data), dict(pick))
 
 
 def put_region(*, data: Mapping[str, Any], key: str, rows: NDArray[np.int64]) -> None:
@@ -107,7 +110,13 @@ def put_region(*, data: Mapping[str, Any], key: str, rows: NDArray[np.int64]) ->
     inside = np.zeros(data["points"]["n"], np.bool_)
     inside[rows] = True
     bits = b64encode(np.packbits(inside, bitorder="little").tobytes()).decode()
-    st.session_state[f"_{key}_region"] = (_subject(data), {"n": len(rows), "bits": bits})
+    _kept(key)["region"] = (_subject(data), {"n": len(rows), "bits": bits})
+
+
+def _kept(key: str) -> dict[str, Any]:
+    """What the element called `key` told last, by the name of the event."""
+    found: dict[str, Any] = st.session_state.setdefault(f"_{key}_told", {})
+    return found
 
 
 def _subject(data: Mapping[str, Any]) -> str:
@@ -167,13 +176,14 @@ def latent_paint(*, data: Mapping[str, Any], key: str) -> NDArray[np.bool_] | No
 
     The format of `data` is described in web/README.md. The mask is kept for its `version`.
     """
-    held = st.session_state.get(f"_{key}_mask", {})
-    kept = held if held.get("version") == data["version"] else {}
-    told = _mount("paint", {**data, "bits": kept.get("bits", "")}, key=key, events=("mask",))
+    kept = _kept(key)
+    held = kept.get("mask", {})
+    known = held if held.get("version") == data["version"] else {}
+    told = _mount("paint", {**data, "bits": known.get("bits", "")}, key=key, events=("mask",))
     if told.get("mask") and told["mask"].get("version") == data["version"]:
-        st.session_state[f"_{key}_mask"] = kept = dict(told["mask"])
+        known = kept["mask"] = dict(told["mask"])
     height, width = data["shape"]
-    rows = _rows_of(kept, n=height * width)
+    rows = _rows_of(known, n=height * width)
     if rows is None:
         return None
     mask = np.zeros(height * width, np.bool_)

@@ -201,10 +201,11 @@ def _offer_model(key: str, *, besides: str) -> bool:
     found = {i.path.name: str((i.card or {}).get("title", "")) or i.path.name for i in listed}
     found.pop(besides, None)
     if found:
-        st.info(f"This file was written with another model, **{' or '.join(found.values())}**.")
+        titles = " or ".join(show.plain(title) for title in found.values())
+        st.info(f"This file was written with another model, **{titles}**.")
     for index, (name, title) in enumerate(found.items()):
         st.button(
-            f"Open {title}", key=f"compress_open{index or ''}", icon=":material/folder_open:",
-            on_click=state.open_model, args=(name,),
+            f"Open {show.plain(title)}", key=f"compress_open{index or ''}",
+            icon=":material/folder_open:", on_click=state.open_model, args=(name,),
         )  # fmt: skip
     return bool(found)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pages.shared import cache, models, show
 from pages.shared.compress import PCA_IMAGES
 from pages.shared.reconstruct import Item
-from pages.shared.search_job import Search, SearchJob, show_job
+from pages.shared.search_job import Search, SearchJob, show_job, start_job
 from vae_core.apply.denoise import (
     PCA_COMPONENTS,
     Denoised,
@@ -53,7 +53,7 @@ def section(checkpoint: Checkpoint, item: Item, items: list[Item]) -> None:  # n
         "included, and shows their average.",
     )  # fmt: skip
     if is_wanted:
-        _start(_search(task, checkpoint), task.name)
+        start_job(_JOB, _search(task, checkpoint), subject=task.name)
     ways = _quick_ways(checkpoint, task)
     job: SearchJob[str, Denoised] | None = show_job(_JOB)
     if job is not None and job.result is not None and job.subject == task.name:
@@ -91,13 +91,6 @@ def _search(task: Task, checkpoint: Checkpoint) -> Search[Denoised]:
         )  # fmt: skip
 
     return search
-
-
-def _start(search: Search[Denoised], subject: str) -> None:
-    running: SearchJob[str, Denoised] | None = st.session_state.get(_JOB)
-    if running is not None:
-        running.cancel()
-    st.session_state[_JOB] = SearchJob(search, subject=subject)
 
 
 def _quick_ways(checkpoint: Checkpoint, task: Task) -> list[tuple[Floats, str]]:

@@ -94,9 +94,10 @@ def _choose_section(region: NDArray[np.int64] | None) -> str:
     """Which section is open; a new region opens its own."""
     drawn = None if region is None else region.tobytes()
     if drawn != st.session_state.get(_DRAWN):
-        st.session_state[_DRAWN] = drawn
         if drawn is not None:
             st.session_state[_SECTION] = "region"
+        # Last: a rerun that comes before it only opens the section again.
+        st.session_state[_DRAWN] = drawn
     chosen = st.segmented_control(
         "Below the map",
         list(SECTIONS),
@@ -200,16 +201,17 @@ def _details(checkpoint: Checkpoint, pick: dict[str, Any]) -> None:
 def _point(checkpoint: Checkpoint, row: int) -> None:
     codes = checkpoint.codes
     st.subheader(f"Image {codes.ids[row]}")
-    st.caption(_facts(checkpoint, row))
+    st.caption(show.plain(_facts(checkpoint, row)))
     found = cache.originals_of(checkpoint, (row,))
     rebuilt = cache.decoded(checkpoint, codes.mean[row : row + 1])[0]
     left, right = st.columns([2, 3])
     with left:
         if found is None:
             show.pictures([(rebuilt, "reconstruction")], width=150)
+            data = show.plain(show.source_name(checkpoint.card))
             st.caption(
-                f"The original is not shown: the data set '{show.source_name(checkpoint.card)}' "
-                "is not on this machine (or has changed). Set VAE_DATA_DIR to where it lies."
+                f"The original is not shown: the data set '{data}' is not on this machine (or "
+                "has changed). Set VAE_DATA_DIR to where it lies."
             )
         else:
             show.pictures([(found[0], "original"), (rebuilt, "reconstruction")], width=150)

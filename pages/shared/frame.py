@@ -7,6 +7,7 @@ notices, announces the real navigation and starts over, this time through `app.p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -51,6 +52,15 @@ def require() -> None:
         navigation()
         st.rerun()
     sign_in.require()
+
+
+def choose_section(names: Sequence[str], *, key: str) -> str:
+    """A row of names, the first chosen at first, for what is shown below; kept for the visit."""
+    chosen = st.segmented_control(
+        "Section", names, default=names[0], required=True, key=key, persist_state="session",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    return str(chosen)
 
 
 _STYLE = """<style>

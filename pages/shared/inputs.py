@@ -13,6 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from pages.shared import cache, pick, show
+from pages.shared.acts import presses
 from pages.shared.components import drawing, pasted
 from pages.shared.reconstruct import Item
 from pages.shared.tags import tag
@@ -119,7 +120,7 @@ def _uploaded() -> list[Source]:
         if n_bytes > MAX_TOTAL_BYTES:
             st.warning(
                 f"The files have more than {MAX_TOTAL_BYTES // 2**20} MB together, so "
-                f"'{_plain(file.name)}' and those after it are left out; give them in parts."
+                f"'{show.plain(file.name)}' and those after it are left out; give them in parts."
             )
             break
         found += _inside(file.file_id, file.name, file.getvalue())
@@ -153,8 +154,9 @@ def _member(key: str, name: str, data: bytes, member: str) -> Source:
 
 def _from_clipboard() -> list[Source]:
     """Pictures pasted in this session, the last twelve."""
-    data = pasted(key="paste")
+    # Taken first: a picture is told once, and a rerun may come before each look.
     kept: list[tuple[str, bytes]] = st.session_state.setdefault(_PASTED, [])
+    data = pasted(key="paste")
     if data is not None:
         number = int(kept[-1][0].rpartition(" ")[2]) + 1 if kept else 1
         kept.append((f"pasted {number}", data))
@@ -184,9 +186,7 @@ def _drawn(checkpoint: Checkpoint) -> list[Item]:
 
 def _sample(checkpoint: Checkpoint) -> list[Item]:
     """A held-out picture, or one drawn from the prior where the data are not at hand."""
-    if st.button("Another sample", icon=":material/casino:", key="another_sample", width="stretch"):
-        st.session_state["sample_seed"] = st.session_state.get("sample_seed", 0) + 1
-    seed = int(st.session_state.get("sample_seed", 0))
+    seed = presses("Another sample", key="another_sample", icon=":material/casino:")
     row = cache.sample_rows(checkpoint, n=1, seed=seed)[0]
     found = cache.originals_of(checkpoint, (row,))
     if found is not None:
@@ -268,15 +268,10 @@ def _named_apart(items: Sequence[Item]) -> list[Item]:
 
 def _tell_problems(said: Sequence[str]) -> None:
     for sentence in said[:_FEW]:
-        st.error(_plain(sentence))
+        st.error(show.plain(sentence))
     if len(said) > _FEW:
         with st.expander(f"{len(said) - _FEW} more files could not be read"):
             st.text("\n".join(said[_FEW:]))
-
-
-def _plain(text: str) -> str:
-    """Markdown in a file's name is shown, not obeyed."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>$#~:|" else c for c in text)
 
 
 # ---- what was done -----------------------------------------------------------------------------

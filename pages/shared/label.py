@@ -37,8 +37,8 @@ def map_and_names(checkpoint: Checkpoint) -> None:
     projection, colour = _controls(checkpoint, now)
     data = _message(checkpoint, now, projection=projection, colour=colour)
     rows = _target(checkpoint, latent_map(data=data, key=_MAP, height=560))
-    if refused := label_state.problem():
-        st.error(refused)
+    if refused := label_state.problem(checkpoint):
+        st.error(show.plain(refused))
     _naming(checkpoint, now, rows)
     next_points(checkpoint, now, map_key=_MAP, data=data)
     label_results.accuracy(checkpoint, now)

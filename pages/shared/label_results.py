@@ -38,7 +38,7 @@ def accuracy(checkpoint: Checkpoint, now: Follows) -> None:
     try:
         results = _results(checkpoint, now, truth, against=against and not is_large)
     except ExplorerError as error:
-        st.info(str(error))
+        st.info(show.plain(str(error)))
         return
     if results:
         show.shares([(_feature(checkpoint, r.features), r.accuracy, "") for r in results])
@@ -93,7 +93,7 @@ def _explained(checkpoint: Checkpoint, now: Follows, results: tuple[Comparison, 
         return "This data set has no labels of its own to compare with."
     return (
         "The names are your own, so there is no truth to compare with; with the data set's names "
-        f"({_some(checkpoint.codes.label_names)}) the share of right ones stands here."
+        f"({show.plain(_some(checkpoint.codes.label_names))}) the share of right ones stands here."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import streamlit as st
@@ -25,7 +25,7 @@ from vae_core.errors import ExplorerError
 Rows = NDArray[np.int64]
 N_SUGGESTED = 6
 MAX_UNDO = 200
-_LABELS, _FOLLOWS, _PROBLEM = "few_labels", "few_labels_follows", "few_labels_problem"
+_LABELS, _FOLLOWS = "few_labels", "few_labels_follows"
 
 
 @dataclass(frozen=True)
@@ -37,47 +37,61 @@ class Follows:
     suggested: Rows
 
 
-def _history(checkpoint: Checkpoint) -> list[Labelling]:
-    kept: dict[str, list[Labelling]] = st.session_state.setdefault(_LABELS, {})
-    return kept.setdefault(checkpoint.codes_key, [Labelling()])
+@dataclass
+class _History:
+    """The labels after each change, the last `MAX_UNDO` of them; changed in place."""
+
+    steps: list[Labelling] = field(default_factory=lambda: [Labelling()])
+    n_changes: int = 0
+    problem: str = ""
+
+
+def _history(checkpoint: Checkpoint) -> _History:
+    kept: dict[str, _History] = st.session_state.setdefault(_LABELS, {})
+    return kept.setdefault(checkpoint.codes_key, _History())
 
 
 def labelling(checkpoint: Checkpoint) -> Labelling:
     """The labels as they stand."""
-    return _history(checkpoint)[-1]
+    return _history(checkpoint).steps[-1]
 
 
 def version(checkpoint: Checkpoint) -> int:
     """A number that differs after each change, for the keys of widgets that start anew then."""
-    return len(_history(checkpoint))
+    return _history(checkpoint).n_changes
 
 
 def change(checkpoint: Checkpoint, make: Callable[[Labelling], Labelling]) -> None:
     """Take `make` of the labels in their place; a refusal's sentence is kept for `problem`."""
-    try:
-        made = make(labelling(checkpoint))
-    except ExplorerError as error:
-        st.session_state[_PROBLEM] = str(error)
-        return
+    # Only this looks into the session: a rerun that comes later takes nothing away.
     history = _history(checkpoint)
-    history.append(made)
-    del history[1 : len(history) - MAX_UNDO]
+    try:
+        history.steps.append(make(history.steps[-1]))
+    except ExplorerError as error:
+        history.problem = str(error)
+        return
+    history.n_changes += 1
+    del history.steps[: -MAX_UNDO - 1]
 
 
-def problem() -> str:
+def problem(checkpoint: Checkpoint) -> str:
     """Why the last change was refused, told once; empty when it was not."""
-    return str(st.session_state.pop(_PROBLEM, ""))
+    history = _history(checkpoint)
+    said, history.problem = history.problem, ""
+    return said
 
 
 def can_undo(checkpoint: Checkpoint) -> bool:
     """Whether a change can be taken back."""
-    return len(_history(checkpoint)) > 1
+    return len(_history(checkpoint).steps) > 1
 
 
 def undo(checkpoint: Checkpoint) -> None:
     """Back to the labels before the last change."""
-    if can_undo(checkpoint):
-        _history(checkpoint).pop()
+    history = _history(checkpoint)
+    if len(history.steps) > 1:
+        history.steps.pop()
+        history.n_changes += 1
 
 
 def name(checkpoint: Checkpoint, rows: Rows, text: str) -> None:

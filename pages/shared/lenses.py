@@ -33,7 +33,7 @@ def ranking(checkpoint: Checkpoint) -> None:
     )
     chosen = _among(checkpoint, rows)
     if not len(chosen):
-        st.info(f"There is no image of '{rows}' on this map; choose another group.")
+        st.info(f"There is no image of '{show.plain(rows)}' on this map; choose another group.")
         return
     if by == UNCERTAINTY:
         st.caption(colours.words(checkpoint, colours.PREDICTION))

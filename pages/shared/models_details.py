@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import streamlit as st
 
-from pages.shared import cache, models, models_report, show, state
+from pages.shared import cache, models, models_report, show, state, train_moments
+from pages.shared.acts import acts_of
 from pages.shared.models_list import (
+    STRIP_STYLE,
     Model,
-    attempt,
     can_delete,
     open_details,
     size_in_words,
@@ -23,13 +24,9 @@ from vae_core.card import MAX_NOTES, MAX_TITLE
 from vae_core.errors import CheckpointError
 from vae_core.library import delete_model, disk_used, packed_model, rename_model, set_notes, slug
 from vae_core.runs.record import RUN
-from vae_core.runs.store import delete_run
 from vae_core.types import ImageSpec
 
 _STYLE: Final = """<style>
-.lxlib-strip {display:block; width:100%; height:auto; border-radius:6px; background:#8882;
-  border:1px solid #8884}
-.lxlib-sharp {image-rendering:pixelated}
 .lxlib-tables {display:grid; grid-template-columns:repeat(auto-fill,minmax(min(300px,100%),1fr));
   gap:1.2rem 2rem; align-items:start}
 .lxlib-tables h5 {margin:0 0 .3rem; font-size:.95rem}
@@ -102,7 +99,7 @@ def details(model: Model) -> None:
 
 def _left(model: Model, card: Mapping[str, Any]) -> None:
     strip = cache.model_strip(str(model.path), str(card["files"]), n=12)
-    st.html(f"{_STYLE}{strip_html(strip, model)}")
+    st.html(f"{STRIP_STYLE}{strip_html(strip, model)}")
     st.caption("What it makes of codes of images it was not trained on.")
     section = st.segmented_control(
         "Section", ["Card", "Report", "Raw"], default="Card", required=True, key="models_section",
@@ -177,7 +174,7 @@ def _number(value: Any) -> str:
 
 # ---- what one does with it -----------------------------------------------------------------------
 def _actions(model: Model) -> None:
-    name = model.name
+    name, once = model.name, acts_of("models").once
     if st.button("Explore", icon=":material/map:", type="primary", width="stretch",
                  key="models_open", on_click=state.open_model, args=(name,)):  # fmt: skip
         st.switch_page("pages/explore.py")
@@ -190,14 +187,14 @@ def _actions(model: Model) -> None:
     )  # fmt: skip
     with st.form("models_name"):
         st.text_input("Title", model.title, max_chars=MAX_TITLE, key=f"models_title_{name}")
-        st.form_submit_button("Rename", icon=":material/edit:", on_click=_rename,
-                              args=(model.path,))  # fmt: skip
+        st.form_submit_button("Rename", icon=":material/edit:",
+                              on_click=once("rename", lambda: _rename(model.path)))  # fmt: skip
     with st.form("models_notes"):
         notes = str((model.card or {}).get("notes", ""))
         st.text_area("Notes", notes, max_chars=MAX_NOTES, height=140, key=f"models_notes_{name}",
                      placeholder="What is this model for? What did you learn from it?")  # fmt: skip
-        st.form_submit_button("Save notes", icon=":material/save:", on_click=_note,
-                              args=(model.path,))  # fmt: skip
+        st.form_submit_button("Save notes", icon=":material/save:",
+                              on_click=once("note", lambda: _note(model.path)))  # fmt: skip
     st.caption(f"Folder: {show.plain(_short(model.path))} · {size_in_words(disk_used(model.path))}")
     _delete(model)
 
@@ -214,40 +211,37 @@ def _delete(model: Model) -> None:
             f"Delete **{show.plain(model.title)}** with all its files "
             f"({size_in_words(model.size_bytes)})? This cannot be undone."
         )
+        delete = acts_of("models").once(
+            "delete", lambda: _delete_now(model.path), then=lambda: _leave(model.name)
+        )
         st.button("Delete for good", type="primary", icon=":material/delete_forever:",
-                  key="models_delete", on_click=_remove, args=(model.path,))  # fmt: skip
+                  key="models_delete", on_click=delete)  # fmt: skip
 
 
-def _rename(folder: Path) -> None:
-    def act() -> str:
-        rename_model(folder, st.session_state[f"models_title_{folder.name}"])
-        return "Renamed."
-
-    attempt(act)
+def _rename(folder: Path) -> str:
+    rename_model(folder, st.session_state[f"models_title_{folder.name}"])
+    return "Renamed."
 
 
-def _note(folder: Path) -> None:
-    def act() -> str:
-        set_notes(folder, st.session_state[f"models_notes_{folder.name}"])
-        return "Notes saved."
-
-    attempt(act)
+def _note(folder: Path) -> str:
+    set_notes(folder, st.session_state[f"models_notes_{folder.name}"])
+    return "Notes saved."
 
 
-def _remove(folder: Path) -> None:
-    def act() -> str:
-        if not can_delete(folder):
-            raise CheckpointError(f"{folder.name} is none of the models made here; it stays.")
-        if (folder / RUN).is_file() and not is_busy(folder):
-            # Under the lock of the queue: nobody starts it meanwhile.
-            delete_run(folder)
-        else:
-            delete_model(folder, within=models.folder_for_runs(), is_busy=is_busy)
-        return f"{show.plain(folder.name)} is deleted."
+def _delete_now(folder: Path) -> str:
+    if not can_delete(folder):
+        raise CheckpointError(f"{folder.name} is none of the models made here; it stays.")
+    if (folder / RUN).is_file() and not is_busy(folder):
+        # Under the lock of the queue: nobody starts it meanwhile.
+        train_moments.delete(folder)
+    else:
+        delete_model(folder, within=models.folder_for_runs(), is_busy=is_busy)
+    return f"{show.plain(folder.name)} is deleted."
 
-    if attempt(act):
-        state.forget_model(folder.name)
-        open_details(None)
+
+def _leave(name: str) -> None:
+    state.forget_model(name)
+    open_details(None)
 
 
 def is_busy(folder: Path) -> bool:

@@ -12,20 +12,23 @@ from typing import Any, Final
 import streamlit as st
 
 from pages.shared import cache, models, show, state
-from vae_core.checkpoint import CARD, Listed
-from vae_core.errors import ExplorerError
+from pages.shared.acts import acts_of
+from vae_core.checkpoint import Listed
 from vae_core.library import disk_used, import_model
 from vae_core.types import ImageSpec
 
 OPEN: Final = "details"
-_TOLD: Final = "models_told"
 N_AT_ONCE: Final = 12
 N_BESIDE: Final = 3
-_STYLE: Final = """<style>
+STRIP_STYLE: Final = """<style>
 .lxlib-strip {display:block; width:100%; height:auto; border-radius:6px; background:#8882;
   border:1px solid #8884}
 .lxlib-sharp {image-rendering:pixelated}
 .lxlib-none {aspect-ratio:6/1; display:grid; place-items:center; opacity:.6; font-size:.85rem}
+</style>"""
+_STYLE: Final = (
+    STRIP_STYLE
+    + """<style>
 .lxlib-facts {display:grid; grid-template-columns:max-content 1fr; gap:.1rem .8rem; padding:0;
   margin:.5rem 0 0; font-size:.875rem}
 .lxlib-facts b {opacity:.65; font-weight:400}
@@ -35,6 +38,7 @@ _STYLE: Final = """<style>
 .lxlib-sum {display:flex; flex-wrap:wrap; gap:.3rem 1.4rem; font-size:.95rem}
 .lxlib-sum b {font-variant-numeric:tabular-nums}
 </style>"""
+)
 
 
 @dataclass(frozen=True)
@@ -239,7 +243,7 @@ def size_in_words(n_bytes: int) -> str:
 def can_delete(folder: Path) -> bool:
     """Whether a model lies where the app keeps its own, and is none of those it came with."""
     parent = folder.parent.resolve()
-    is_own = parent == models.folder_for_runs().resolve() and (folder / CARD).parent == folder
+    is_own = parent == models.folder_for_runs().resolve()
     return is_own and parent != (models.ROOT / "checkpoints").resolve() and not folder.is_symlink()
 
 
@@ -249,43 +253,27 @@ def _import() -> None:
         "A zip that this app or `export-model` wrote. Names, sizes, hashes and weights are "
         "checked first; nothing in it is ever run."
     )
-    given = st.file_uploader("Zip of a model", type="zip", key="models_zip")
-    st.button("Import", icon=":material/upload:", type="primary", disabled=given is None,
-              key="models_import", on_click=_take)  # fmt: skip
+    given: Any = st.file_uploader("Zip of a model", type="zip", key="models_zip")
+    made: list[str] = []
 
+    def take() -> str:
+        folder = import_model(
+            given, into=models.folder_for_runs(), may_read=models.may_read,
+            # Of two models of one name the app shows the first folder's alone.
+            taken=[item.path.name for item in models.listed_checkpoints()],
+        )  # fmt: skip
+        made.append(folder.name)
+        return f"Imported as **{show.plain(folder.name)}**."
 
-def _take() -> None:
-    given = st.session_state.get("models_zip")
-    if given is not None:
-        attempt(lambda: _taken(given))
-
-
-def _taken(given: Any) -> str:
-    folder = import_model(
-        given, into=models.folder_for_runs(), may_read=models.may_read,
-        # Of two models of one name the app shows the first folder's alone.
-        taken=[item.path.name for item in models.listed_checkpoints()],
+    st.button(
+        "Import", icon=":material/upload:", type="primary", disabled=given is None,
+        key="models_import",
+        on_click=acts_of("models").once("import", take, then=lambda: open_details(made[-1])),
     )  # fmt: skip
-    open_details(folder.name)
-    return f"Imported as **{show.plain(folder.name)}**."
-
-
-# ---- what came of it ---------------------------------------------------------------------------
-def attempt(act: Callable[[], str]) -> bool:
-    """Do it and keep the sentence it gives, or the one why not, for the next run of the page."""
-    try:
-        told = True, act()
-    except ExplorerError as error:
-        told = False, show.plain(str(error))
-    except OSError as error:
-        why = error.strerror or "no reason given"
-        told = False, f"A file could not be written ({why}); check the folder's rights and space."
-    st.session_state[_TOLD] = told
-    return told[0]
 
 
 def tell() -> None:
     """The sentence on what was done last, once."""
-    told = st.session_state.pop(_TOLD, None)
-    if told is not None:
-        (st.success if told[0] else st.error)(told[1])
+    acts = acts_of("models")
+    acts.tell()
+    acts.forget()

@@ -7,12 +7,13 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
 
-from pages.shared import cache, show
+from pages.shared import cache, job_line, show
 from pages.shared.map_job import MapJob
 from vae_core.checkpoint import key_of
 from vae_core.report import report_sections
@@ -66,9 +67,7 @@ def target(folder: Path) -> Path:
 
 def report(folder: Path, card: Mapping[str, Any]) -> None:
     """The report, and a button to make it (again) where the data are at hand."""
-    job = cache.map_jobs().get(target(folder))
-    is_running = job is not None and job.state == "running"
-    st.fragment(_job, run_every="1s" if is_running else None)(folder, card, is_running)
+    job_line.follow(target(folder), partial(_at_rest, folder, card), key="models_report_cancel")
     found = read_report(target(folder))
     if found is None:
         st.caption(
@@ -100,14 +99,7 @@ def _subject(found: Mapping[str, Any]) -> str:
 
 
 # ---- making it -----------------------------------------------------------------------------------
-def _job(folder: Path, card: Mapping[str, Any], was_running: bool) -> None:
-    job = cache.map_jobs().get(target(folder))
-    if job is not None and job.state == "running":
-        _running(job)
-        return
-    if was_running:
-        # The report below is new.
-        st.rerun()
+def _at_rest(folder: Path, card: Mapping[str, Any], job: MapJob | None) -> None:
     if job is not None and job.state == "failed":
         st.error(f"The report was not made: {show.plain(job.problem)}")
     checkpoint = cache.open_checkpoint(folder.name)
@@ -123,12 +115,6 @@ def _job(folder: Path, card: Mapping[str, Any], was_running: bool) -> None:
                 wrap_lines=True)  # fmt: skip
         return
     _offer(folder, command)
-
-
-def _running(job: MapJob) -> None:
-    st.progress(min(1.0, job.share), text=f"{job.text}; you can go on exploring.")
-    st.button("Cancel", icon=":material/close:", key="models_report_cancel", on_click=job.cancel,
-              disabled=job.text == "Stopping")  # fmt: skip
 
 
 def _offer(folder: Path, command: list[str]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import cache, models, show, state
+from pages.shared import cache, job_line, models, show, state
 from pages.shared.map_job import MapJob, duration
 from vae_core.checkpoint import Checkpoint
 from vae_core.mapping import expected_seconds
@@ -18,21 +19,12 @@ def all_images(checkpoint: Checkpoint) -> None:
     if len(checkpoint.codes) >= checkpoint.codes.n_total:
         return
     folder = models.folder_for_runs() / f"{checkpoint.name}-all"
-    job = cache.map_jobs().get(folder)
-    is_running = job is not None and job.state == "running"
-    st.fragment(_line, run_every="1s" if is_running else None)(checkpoint, folder, is_running)
+    job_line.follow(folder, partial(_at_rest, checkpoint, folder), key="map_all_cancel")
 
 
-def _line(checkpoint: Checkpoint, folder: Path, was_running: bool) -> None:
-    job = cache.map_jobs().get(folder)
-    if job is not None and job.state == "running":
-        _running(job)
-        return
-    if was_running:
-        # The model list and the rest of the page have something new to show.
-        st.rerun()
+def _at_rest(checkpoint: Checkpoint, folder: Path, job: MapJob | None) -> None:
     if job is not None and job.state == "failed":
-        st.error(f"The map of all images was not made: {job.problem}")
+        st.error(f"The map of all images was not made: {show.plain(job.problem)}")
     made = models.map_of_all(checkpoint)
     if made is not None:
         _open(made)
@@ -45,12 +37,6 @@ def _line(checkpoint: Checkpoint, folder: Path, was_running: bool) -> None:
 def _shown(checkpoint: Checkpoint) -> str:
     codes = checkpoint.codes
     return f"The map shows {len(codes):,} of {codes.n_total:,} images"
-
-
-def _running(job: MapJob) -> None:
-    st.progress(min(1.0, job.share), text=f"{job.text}; you can go on exploring.")
-    st.button("Cancel", icon=":material/close:", key="map_all_cancel", on_click=job.cancel,
-                 disabled=job.text == "Stopping", width="stretch")  # fmt: skip
 
 
 def _offer(checkpoint: Checkpoint, folder: Path) -> None:
@@ -81,9 +67,13 @@ def _open(made: str) -> None:
 def _explain(checkpoint: Checkpoint, folder: Path) -> None:
     command = shlex.join(["python", "-m", "vae_core", *_command(checkpoint, folder)])
     st.caption(
-        f"{_shown(checkpoint)}; the data '{show.source_name(checkpoint.card)}' are not on this "
+        f"{_shown(checkpoint)}; the data '{_data(checkpoint)}' are not on this "
         f"machine (or have changed). Where they are, this maps all of them: `{command}`"
     )
+
+
+def _data(checkpoint: Checkpoint) -> str:
+    return show.plain(show.source_name(checkpoint.card))
 
 
 def _command(checkpoint: Checkpoint, folder: Path) -> list[str]:

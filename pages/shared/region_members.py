@@ -57,8 +57,9 @@ def members(checkpoint: Checkpoint, found: Region, *, picked: int | None) -> Non
         st.caption(f"{len(rows)} of {found.n:,} rows; the files below hold all.")
     chosen = [int(rows[i]) for i in seen["selection"]["rows"] if i < len(rows)]
     if chosen and chosen[0] not in (picked, held.chosen):
-        held.chosen = chosen[0]
         state.go_to(row=chosen[0])
+        # Only now: a rerun may come before the map was asked.
+        held.chosen = chosen[0]
         st.rerun(scope="fragment")
     if not chosen:
         held.chosen = None

@@ -60,7 +60,8 @@ def _mixes(found: Region) -> None:
         if factor.parts and (part := max(factor.parts, key=lambda p: p.lift)).lift >= 1.5:
             told.append((part.lift, f"{name} {part.name}: {part.share:.0%}, × {part.lift:.1f}"))
     if told:
-        st.markdown("**What sets it apart:** " + " · ".join(text for _, text in sorted(told)[::-1]))
+        said = " · ".join(text for _, text in sorted(told)[::-1])
+        st.markdown(f"**What sets it apart:** {show.plain(said)}")
 
 
 def _strips(checkpoint: Checkpoint, found: Region) -> None:
@@ -99,7 +100,8 @@ def _keep(checkpoint: Checkpoint, found: Region) -> None:
         name = left.text_input("Name", suggestion, max_chars=shelf.MAX_NAME)
         if right.form_submit_button("Keep as a group", width="stretch"):
             group = groups.keep(checkpoint, name, found.rows)
-            st.toast(f"Kept '{group.name}', {found.n:,} images. Two groups make a vector.")
+            name = show.plain(group.name)
+            st.toast(f"Kept '{name}', {found.n:,} images. Two groups make a vector.")
             st.rerun()  # all of the page: the colours above the map know the group now
 
 
@@ -111,7 +113,7 @@ def kept_groups(checkpoint: Checkpoint, z: NDArray[np.float32]) -> None:
         return
     for number, group in enumerate(kept):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        left.markdown(f"**{group.name}** · {len(group.rows):,} images")
+        left.markdown(f"**{show.plain(group.name)}** · {len(group.rows):,} images")
         if right.button("Drop", key=f"drop_group_{number}", width="stretch"):
             groups.drop(checkpoint, group.name)
             st.rerun(scope="fragment")
@@ -135,7 +137,7 @@ def _vector(checkpoint: Checkpoint, kept: list[groups.Group], z: NDArray[np.floa
         st.error("One of the groups has fewer than 2 images of its own; choose larger groups.")
         return
     direction = attribute_direction(checkpoint.codes.mean, a, b, name=f"{start} → {end}")
-    st.markdown(f"**{direction.name}**: {direction.text}")
+    st.markdown(f"**{show.plain(direction.name)}**: {show.plain(direction.text)}")
     st.caption(
         "Cohen's d on halves that did not make the vector, beside the same for random groups of "
         "these sizes: a vector that means nothing scores no better than chance."

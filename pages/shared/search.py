@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import payload, state
+from pages.shared import payload, show, state
 from vae_core.checkpoint import Checkpoint
 from vae_core.latent.codes import Codes
 
@@ -140,7 +140,7 @@ def field(checkpoint: Checkpoint, column: Any, *, colour_key: str, colour: str) 
             return
         found = find(checkpoint.codes, text)
         if isinstance(found, str):
-            st.toast(found)
+            st.toast(show.plain(found))
             return
         state.go_to(row=found.typical)
         if found.title.startswith("#"):
@@ -149,7 +149,7 @@ def field(checkpoint: Checkpoint, column: Any, *, colour_key: str, colour: str) 
         st.session_state[_NEW] = True
         st.session_state[colour_key] = colour
         share = len(found.rows) / len(checkpoint.codes)
-        st.toast(f"{len(found.rows):,} images ({share:.1%}) are {found.title}.")
+        st.toast(f"{len(found.rows):,} images ({share:.1%}) are {show.plain(found.title)}.")
 
     column.text_input(
         "Find image", key=FIELD, placeholder="number or label", on_change=look, help=HELP

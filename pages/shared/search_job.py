@@ -68,13 +68,23 @@ class SearchJob(Generic[A, T]):
         self.share = done / max(total, 1)
 
 
+def start_job(name: str, search: Search[Any], *, subject: object) -> None:
+    """Begin a search and keep it under `name`; the one there before is cancelled."""
+    # In a list: a rerun may come before an assignment, and would leave a search nobody sees.
+    kept: list[SearchJob[Any, Any]] = st.session_state.setdefault(name, [])
+    for before in kept:
+        before.cancel()
+    kept[:] = [SearchJob(search, subject=subject)]
+
+
 def show_job(name: str) -> SearchJob[Any, Any] | None:
     """Progress of the job kept under `name`, with a button to cancel; the job once it is done."""
-    job: SearchJob[Any, Any] | None = st.session_state.get(name)
-    if job is None:
+    kept: list[SearchJob[Any, Any]] = st.session_state.get(name, [])
+    if not kept:
         return None
+    job = kept[0]
     if job.state == "running":
-        st.fragment(_running, run_every="0.4s")(name)
+        st.fragment(_running, run_every="0.4s")(name, job)
         return None
     if job.state == "failed":
         st.error(job.problem)
@@ -83,8 +93,7 @@ def show_job(name: str) -> SearchJob[Any, Any] | None:
     return job if job.state == "done" else None
 
 
-def _running(name: str) -> None:
-    job = st.session_state[name]
+def _running(name: str, job: SearchJob[Any, Any]) -> None:
     if job.state != "running":
         st.rerun()
     text = f"Searching · {job.share:.0%}" if job.share else "Waiting for a free place"

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from pages.shared import show
 from vae_core.runs.launch import thread_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,34 +75,42 @@ class EstimateJob:
             self.state = "failed"
 
 
-def estimate_of(arguments: tuple[str, ...]) -> EstimateJob:
-    """The measurement for these arguments of `train`: this session's last one, or a new one."""
-    job: EstimateJob | None = st.session_state.get(_JOB)
-    if job is None or job.arguments != arguments:
-        stop_estimate()
-        job = EstimateJob(arguments)
-        st.session_state[_JOB] = job
-    return job
+class Estimate:
+    """The visitor's last measurement: a new one ends it, so that none is left at work unseen."""
+
+    def __init__(self) -> None:
+        self._job: EstimateJob | None = None
+
+    def of(self, arguments: tuple[str, ...]) -> EstimateJob:
+        """The measurement for these arguments of `train`: the last one, or a new one."""
+        if self._job is None or self._job.arguments != arguments:
+            self.stop()
+            self._job = EstimateJob(arguments)
+        return self._job
+
+    def known_seconds(self, arguments: tuple[str, ...]) -> float | None:
+        """What the run takes in all, if that has been measured already."""
+        job = self._job
+        if job is None or job.arguments != arguments or job.state != "done":
+            return None
+        return float(job.figures["seconds_total"])
+
+    def stop(self) -> None:
+        """No longer wanted."""
+        if self._job is not None:
+            self._job.stop()
+        self._job = None
 
 
-def known_seconds(arguments: tuple[str, ...]) -> float | None:
-    """What the run takes in all, if that has been measured already."""
-    job: EstimateJob | None = st.session_state.get(_JOB)
-    if job is None or job.arguments != arguments or job.state != "done":
-        return None
-    return float(job.figures["seconds_total"])
-
-
-def stop_estimate() -> None:
-    """Before a run starts: it needs the processor more."""
-    job: EstimateJob | None = st.session_state.pop(_JOB, None)
-    if job is not None:
-        job.stop()
+def own_estimate() -> Estimate:
+    """The visitor's own: one object, since a rerun may come before each look into the session."""
+    found: Estimate = st.session_state.setdefault(_JOB, Estimate())
+    return found
 
 
 def show_estimate(arguments: tuple[str, ...]) -> None:
     """One line that says what the run will take, as soon as it is known."""
-    job = estimate_of(arguments)
+    job = own_estimate().of(arguments)
     is_running = job.state == "running"
     st.fragment(_line, run_every="0.5s" if is_running else None)(job, is_running)
 
@@ -113,7 +122,7 @@ def _line(job: EstimateJob, was_running: bool) -> None:
     if job.state == "running":
         st.caption(":material/hourglass_top: Measuring how long it will take; you need not wait.")
     elif job.state == "failed":
-        st.caption(f":material/info: No estimate: {job.problem}")
+        st.caption(f":material/info: No estimate: {show.plain(job.problem)}")
     else:
         st.caption(in_words(job.figures))
 

@@ -10,11 +10,12 @@ from typing import Any
 import streamlit as st
 
 from pages.shared import components, show, state, train_moments
+from pages.shared.acts import acts_of
 from pages.shared.map_job import duration
 from vae_core.errors import ExplorerError
-from vae_core.runs.store import RunView, ask, delete_run, list_runs, resume_run
+from vae_core.runs.store import RunView, ask, list_runs, resume_run
 
-_OPEN, _SHELF, _PROBLEM = "runs_open", "runs_shelf", "runs_problem"
+_OPEN, _SHELF = "runs_open", "runs_shelf"
 # A tick takes longer on a busy machine; what is shown meanwhile is true all the same.
 # A bar that glides would have the browser paint without pause, beside the training.
 _CALM = (
@@ -52,7 +53,7 @@ def _shown(folder: Path, only: str | None) -> list[RunView]:
     try:
         return [run for run in list_runs(folder) if only in (None, run.folder.name)]
     except (ExplorerError, OSError) as error:
-        st.error(f"The runs in '{folder.name}' cannot be listed: {error}")
+        st.error(f"The runs in '{folder.name}' cannot be listed: {show.plain(str(error))}")
         return []
 
 
@@ -61,10 +62,10 @@ def _board(folder: Path, only: str | None, pace: str | None) -> None:
     if pace != _pace(runs):
         # The ticking begins or ends, and the rest of the page has something new to show.
         st.rerun()
-    if problem := st.session_state.pop(_PROBLEM, ""):
-        st.error(problem)
+    # Until the next click: with a run at work this is drawn anew every second or two.
+    acts_of("runs").tell()
     if not runs and only is not None:
-        st.info(f"The run '{only}' is not there any more; start another one.")
+        st.info(f"The run '{show.plain(only)}' is not there any more; start another one.")
     elif runs and only is None:
         st.subheader("Runs")
     with st.container(key="runs_board"):
@@ -85,7 +86,7 @@ def _card(run: RunView, *, is_only: bool) -> None:
     for sentence in run.warnings if is_open or run.is_alive else ():
         st.warning(sentence, icon=":material/lightbulb:")
     if run.problem:
-        (st.error if run.status == "failed" else st.info)(run.problem)
+        (st.error if run.status == "failed" else st.info)(show.plain(run.problem))
     if is_open:
         _live(run)
 
@@ -132,23 +133,11 @@ def _toggle(name: str) -> None:
 def _button(
     run: RunView, word: str, icon: str, act: Callable[[], Any], *, help: str | None = None
 ) -> None:
+    key = f"{word}_{run.folder.name}"
     st.button(
-        word,
-        icon=icon,
-        key=f"{word}_{run.folder.name}",
-        help=help,
-        disabled=bool(run.asked),
-        on_click=_do,
-        args=(act,),
-    )
-
-
-def _do(act: Callable[[], Any]) -> None:
-    """From a callback: what goes wrong is told in the run that follows."""
-    try:
-        act()
-    except (ExplorerError, OSError) as error:
-        st.session_state[_PROBLEM] = str(error)
+        word, icon=icon, key=key, help=help, disabled=bool(run.asked),
+        on_click=acts_of("runs").once(key, act),
+    )  # fmt: skip
 
 
 def _continue(run: RunView) -> None:
@@ -171,13 +160,12 @@ def _delete(run: RunView) -> None:
     with st.popover("Delete", icon=":material/delete:"):
         what = "The run and its model are" if run.is_explorable else "The run is"
         st.write(f"{what} deleted for good.")
-        st.button("Delete for good", key=f"delete_{run.folder.name}", type="primary",
-                  on_click=_do, args=(lambda: _remove(run.folder),))  # fmt: skip
-
-
-def _remove(folder: Path) -> None:
-    delete_run(folder)
-    train_moments.forget(folder)
+        key = f"delete_{run.folder.name}"
+        delete = acts_of("runs").once(
+            key, lambda: train_moments.delete(run.folder),
+            then=lambda: state.forget_model(run.folder.name),
+        )  # fmt: skip
+        st.button("Delete for good", key=key, type="primary", on_click=delete)
 
 
 def _live(run: RunView) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pages.shared import assets, show
 from vae_core.errors import ExplorerError
-from vae_core.runs.store import RunView
+from vae_core.runs.store import RunView, delete_run
 from vae_core.train.journal import read_journal
 from vae_core.train.snapshots import SnapshotNote, list_snapshots, read_moments, read_snapshot
 
@@ -47,6 +47,12 @@ def message(run: RunView, *, shelf: dict[str, Any]) -> dict[str, Any] | None:
         "charts": _charts(run.folder, kept=[note.step for note in notes]),
         **shelf[f"{prefix} labels"],
     }
+
+
+def delete(folder: Path) -> None:
+    """Delete a run with its model and all that was published of it; errors as in `delete_run`."""
+    delete_run(folder)
+    forget(folder)
 
 
 def forget(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared import models, show, train_found
+from pages.shared.acts import acts_of
 from vae_core.data.catalogue import CATALOGUE
 from vae_core.data.dropped import amount
 from vae_core.data.incoming import (
@@ -26,7 +28,7 @@ from vae_core.data.incoming import (
 )
 from vae_core.data.inspection import preview
 from vae_core.data.roots import allowed_path
-from vae_core.errors import DataError
+from vae_core.errors import DataError, ExplorerError
 from vae_core.runs.store import list_runs
 
 # What --data gets, and a short name.
@@ -41,8 +43,7 @@ DROP, BUILT_IN, FOLDER, BEFORE = (
 # Little below the server's own limit; 512 would be shown as a rounded gigabyte.
 MAX_FILE_MB: Final = 500
 _DEFAULT_SET: Final = "faces"
-_WAY, _ROUND, _DROPPED, _SET = "train_way", "train_round", "train_dropped", "train_set"
-_PROBLEM = "train_data_problem"
+_WAY, _DROPPED, _SET = "train_way", "train_dropped", "train_set"
 # The first thing a visitor is to use is also the largest.
 _STYLE: Final = """<style>
 .st-key-train_drop [data-testid=stFileUploaderDropzone] {min-height:9rem; justify-content:center;
@@ -62,8 +63,6 @@ def choose_source() -> Asked:
         "Train on", ways, required=True, key=_WAY, label_visibility="collapsed", wrap=True,
         persist_state="session",
     )  # fmt: skip
-    if problem := st.session_state.pop(_PROBLEM, ""):
-        st.error(show.plain(problem))
     return _ASKS[str(way)]()
 
 
@@ -72,19 +71,33 @@ def uploads_folder() -> Path:
     return models.folder_for_runs() / ".data"
 
 
+@dataclass
+class _Dropped:
+    """What was dropped last, or why it was not kept; `turn` counts the uploaders used up."""
+
+    path: Path | None = None
+    problem: str = ""
+    turn: int = 0
+
+    def forget(self) -> None:
+        self.path = None
+
+
 def _dropped() -> Asked:
-    path = st.session_state.get(_DROPPED)
+    last: _Dropped = st.session_state.setdefault(_DROPPED, _Dropped())
+    path = last.path
     if path is not None and path.exists():
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Other files", key="train_other", icon=":material/upload:",
-                      on_click=_forget)  # fmt: skip
+                      on_click=last.forget)  # fmt: skip
             st.caption(f":material/check_circle: **{_title(path)}** is here; it stays for later.")
         return _relative(path), _title(path)
-    turn = st.session_state.setdefault(_ROUND, 0)
+    if last.problem:
+        st.error(show.plain(last.problem))
     with st.container(key="train_drop"):
-        files = _uploader(turn)
+        files = _uploader(last.turn)
     if files:
-        _take(files)
+        _take(files, last)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Nothing at hand?", width="content")
         st.button("Use a built-in set", key="train_use_set", icon=":material/photo_library:",
@@ -111,17 +124,17 @@ def _choose_way(way: str) -> None:
     st.session_state[_WAY] = way
 
 
-def _take(files: list[Any]) -> None:
+def _take(files: list[Any], last: _Dropped) -> None:
     """Keep the files on disk and start a new round: an empty uploader, and memory given back."""
-    try:
-        with st.spinner("Keeping the files…"):
+    with st.spinner("Keeping the files…"):
+        # All of it within: at the spinner's end a newer rerun may take over.
+        try:
             path = keep_upload([(f.name, f.getvalue()) for f in files], uploads_folder())
-        st.session_state[_DROPPED] = path
-    except DataError as error:
-        st.session_state[_PROBLEM] = str(error)
-        st.session_state.pop(_DROPPED, None)
-    _give_back(files)
-    st.session_state[_ROUND] += 1
+            last.path, last.problem = path, ""
+        except DataError as error:
+            last.path, last.problem = None, str(error)
+        last.turn += 1
+        _give_back(files)
     st.rerun()
 
 
@@ -132,10 +145,6 @@ def _give_back(files: list[Any]) -> None:
     if context is not None and isinstance(manager, MemoryUploadedFileManager):
         for file in files:
             manager.remove_file(context.session_id, file.file_id)
-
-
-def _forget() -> None:
-    st.session_state.pop(_DROPPED, None)
 
 
 def _built_in() -> Asked:
@@ -183,7 +192,7 @@ def _from_folder() -> Asked:
     if near:
         with st.container(horizontal=True):
             for index, path in enumerate(near):
-                st.button(path.name, key=f"train_near_{index}", type="tertiary",
+                st.button(show.plain(path.name), key=f"train_near_{index}", type="tertiary",
                           icon=":material/folder:" if path.is_dir() else ":material/draft:",
                           on_click=_choose_path, args=(str(path),))  # fmt: skip
     text = st.session_state.get("train_path") or ""
@@ -226,6 +235,7 @@ def _before() -> Asked:
         path = uploads[0].path
     with right.popover("Delete", icon=":material/delete:", width="stretch"):
         _ask_to_delete(by_path[path])
+    acts_of("uploads").tell()
     used = sum(item.n_bytes for item in uploads)
     st.caption(f"{amount(used)} of {amount(QUOTA_BYTES)} for dropped data are used.")
     return _relative(path), _title(path)
@@ -236,13 +246,16 @@ def _ask_to_delete(item: Upload) -> None:
         f"Delete **{item.name}** ({amount(item.n_bytes)}) for good? Models trained on it keep "
         "working, but can no longer show its pictures."
     )
-    users = _users(item.path)
+    try:
+        users = _users(item.path)
+    except (ExplorerError, OSError) as error:
+        st.error(show.plain(str(error)))
+        return
     if users:
         st.warning(f"A run needs it that has not ended yet: {show.plain(', '.join(users))}.")
-    st.button(
-        "Delete it", type="primary", key="train_delete", on_click=_delete, args=(item.path,),
-        disabled=bool(users),
-    )  # fmt: skip
+    delete = acts_of("uploads").once(item.path.name, lambda: _delete(item.path))
+    st.button("Delete it", type="primary", key="train_delete", on_click=delete,
+              disabled=bool(users))  # fmt: skip
 
 
 def _users(path: Path) -> list[str]:
@@ -253,12 +266,9 @@ def _users(path: Path) -> list[str]:
 
 
 def _delete(path: Path) -> None:
-    try:
-        delete_upload(path, uploads_folder())
-    except DataError as error:
-        st.session_state[_PROBLEM] = str(error)
-    if st.session_state.get(_DROPPED) == path:
-        _forget()
+    if users := _users(path):
+        raise DataError(f"The run '{users[0]}' was started meanwhile and needs these data.")
+    delete_upload(path, uploads_folder())
 
 
 _ASKS: Final[dict[str, Callable[[], Asked]]] = {

@@ -8,8 +8,9 @@ import streamlit as st
 from plotly import graph_objects
 
 from pages.shared import models, show, state
+from pages.shared.acts import acts_of
 from pages.shared.train_data import Chosen
-from pages.shared.train_estimate import duration, known_seconds, stop_estimate
+from pages.shared.train_estimate import duration, own_estimate
 from pages.shared.train_settings import Settings
 from vae_core.errors import ExplorerError
 from vae_core.objectives.registry import OBJECTIVES
@@ -27,7 +28,7 @@ from vae_core.sweep import (
 )
 from vae_core.train.config import TrainConfig
 
-_PROBLEM, _STARTED = "sweep_problem", "sweep_started"
+_STARTED = "sweep_started"
 _BETAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _LATENTS = (2, 4, 8, 10, 16, 32, 64)
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "star", "hexagon", "cross")
@@ -51,12 +52,17 @@ def plan(chosen: Chosen, settings: Settings) -> None:
             st.warning(str(error))
             return
         st.markdown(_size(chosen, settings, len(configs)))
+        acts, estimate, started = acts_of("sweep"), own_estimate(), _just_started()
+
+        def begin() -> None:
+            estimate.stop()
+            started.append(_start(chosen, settings, configs))
+
         st.button(
             f"Start {len(configs)} run{'s' * (len(configs) > 1)}", icon=":material/playlist_add:",
-            key="sweep_start", on_click=_start, args=(chosen, settings, configs),
+            key="sweep_start", on_click=acts.once("sweep_start", begin),
         )  # fmt: skip
-        if problem := st.session_state.pop(_PROBLEM, ""):
-            st.error(problem)
+        acts.tell()
 
 
 def _values(base: TrainConfig) -> tuple[list[str], list[float], list[int]]:
@@ -79,7 +85,7 @@ def _values(base: TrainConfig) -> tuple[list[str], list[float], list[int]]:
 
 def _size(chosen: Chosen, settings: Settings, n_runs: int) -> str:
     count = f"**{n_runs} run{'s' * (n_runs > 1)}** of at most {MAX_RUNS}"
-    seconds = known_seconds((*chosen.data, *settings.arguments))
+    seconds = own_estimate().known_seconds((*chosen.data, *settings.arguments))
     if seconds is not None:
         return f"{count}, about **{duration(n_runs * seconds)}** in all"
     if settings.config.minutes is not None:
@@ -87,17 +93,19 @@ def _size(chosen: Chosen, settings: Settings, n_runs: int) -> str:
     return count
 
 
-def _start(chosen: Chosen, settings: Settings, configs: tuple[TrainConfig, ...]) -> None:
-    stop_estimate()
-    try:
-        sweep = start_sweep(
-            models.folder_for_runs(), chosen.name, data=chosen.data,
-            configs=configs, title=chosen.name, device=settings.device,
-            taken=[item.path.name for item in models.listed_checkpoints()],
-        )  # fmt: skip
-        st.session_state[_STARTED] = sweep.name
-    except (ExplorerError, OSError) as error:
-        st.session_state[_PROBLEM] = str(error)
+def _start(chosen: Chosen, settings: Settings, configs: tuple[TrainConfig, ...]) -> str:
+    """Queue them all; the sweep's name."""
+    return start_sweep(
+        models.folder_for_runs(), chosen.name, data=chosen.data,
+        configs=configs, title=chosen.name, device=settings.device,
+        taken=[item.path.name for item in models.listed_checkpoints()],
+    ).name  # fmt: skip
+
+
+def _just_started() -> list[str]:
+    """Sweeps of this visitor that have not been shown yet."""
+    found: list[str] = st.session_state.setdefault(_STARTED, [])
+    return found
 
 
 def results(runs: Path) -> None:
@@ -106,9 +114,10 @@ def results(runs: Path) -> None:
     if not sweeps:
         return
     st.subheader("Sweeps")
-    newest = st.session_state.pop(_STARTED, None)
-    if newest in sweeps:
-        st.session_state["sweep_shown"] = newest
+    started = _just_started()
+    if started and started[-1] in sweeps:
+        st.session_state["sweep_shown"] = started[-1]
+    started.clear()
     if st.session_state.get("sweep_shown") not in sweeps:
         st.session_state["sweep_shown"] = next(iter(sweeps))
     name = str(next(iter(sweeps)))
@@ -216,15 +225,17 @@ def trade_off_figure(dots: list[Dot]) -> graph_objects.Figure:
 
 
 def _buttons(runs: Path, sweep: Sweep, *, is_alive: bool) -> None:
+    acts_of("sweeps").tell()
+    once = acts_of("sweeps").once
     if is_alive:
         st.button(
             "Cancel the remaining runs", icon=":material/playlist_remove:", key="sweep_cancel",
-            on_click=cancel_sweep, args=(runs, sweep),
+            on_click=once("cancel", lambda: cancel_sweep(runs, sweep)),
             help="Waiting runs leave the queue; the one at work ends now and keeps its best.",
         )  # fmt: skip
     else:
         st.button(
             "Close this sweep", icon=":material/close:", key="sweep_clear",
-            on_click=clear_sweep, args=(runs, sweep),
+            on_click=once("clear", lambda: clear_sweep(runs, sweep)),
             help="Forgets the grid and the runs that never trained; the models stay.",
         )  # fmt: skip

@@ -62,8 +62,8 @@ def sections(checkpoint: Checkpoint, *, beside: Callable[[Checkpoint], None]) ->
 def _sliders(checkpoint: Checkpoint) -> None:
     stand = walk_code.current(checkpoint)
     st.caption(
-        f"Started from {stand.source}. Drag a slider: the picture follows while you drag."
-        + show.judged_by(checkpoint.codes).replace("Judged", "Names and figures judged")
+        f"Started from {show.plain(stand.source)}. Drag a slider: the picture follows while you "
+        "drag." + show.judged_by(checkpoint.codes).replace("Judged", "Names and figures judged")
     )
     kind = _choose_kind()
     part = rows(checkpoint, kind)
@@ -119,9 +119,10 @@ def _walk(checkpoint: Checkpoint, stand: Stand, part: dict[str, Any]) -> None:
     """The element itself; releasing a slider puts the code into the URL."""
     data = cache.walk_data(checkpoint) | part
     data |= {"z": stand.code.tolist(), "start": stand.start.tolist(), "z_version": stand.version}
+    # Taken first: a name is told once, and a rerun may come before each look.
+    names = st.session_state.setdefault(_NAMES, {}).setdefault(checkpoint.key, {})
     moved = latent_walk(data=data, key=f"walk_{stand.version}")
     if moved.rename is not None:
-        names = st.session_state.setdefault(_NAMES, {}).setdefault(checkpoint.key, {})
         names[str(moved.rename["id"])] = str(moved.rename["name"])[: shelf.MAX_NAME]
     if moved.z is not None and len(moved.z) == checkpoint.model.n_latent:
         walk_code.move_to(checkpoint, np.array(moved.z, np.float32))

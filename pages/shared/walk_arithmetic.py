@@ -116,7 +116,7 @@ def _take_along(checkpoint: Checkpoint, result: Floats, *, name: str) -> None:
 
 def _keep(checkpoint_key: str, name: str, z: Floats) -> None:
     made = shelf.keep(checkpoint_key, name, z)
-    st.toast(f"Kept: {made.name}")
+    st.toast(f"Kept: {show.plain(made.name)}")
 
 
 def _keep_difference(checkpoint: Checkpoint, a: Stop, b: Stop) -> None:
@@ -125,4 +125,4 @@ def _keep_difference(checkpoint: Checkpoint, a: Stop, b: Stop) -> None:
     scale = float((checkpoint.codes.mean @ unit).std())
     name = f"{a.name} − {b.name}"
     shelf.keep_vector(checkpoint.key, name, unit.astype(np.float32), scale, f"from {name}")
-    st.toast(f"Kept as a vector: {name}")
+    st.toast(f"Kept as a vector: {show.plain(name)}")

@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, shelf, state, walk_code, walk_paths, walk_payload
+from pages.shared import cache, shelf, show, state, walk_code, walk_paths, walk_payload
 from pages.shared.walk_payload import Kind
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import decode, snap
@@ -68,7 +68,7 @@ def _choose_film(checkpoint: Checkpoint) -> Film:
         "What", choices, default=choices[0], required=True, key="export_what"
     )
     if path is not None and chosen == "The path":
-        st.caption(f"{path.title}, {len(path.codes)} frames.")
+        st.caption(f"{show.plain(path.title)}, {len(path.codes)} frames.")
         return Film(path.title, path.codes, bounce=False)
     if path is None:
         st.caption("A path that was shown under Paths can be written here too.")

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
+from pages.shared import state
 from tests.fixtures import ROOT
+from tests.pages.reruns import Session
 
 OpenApp = Callable[..., AppTest]
 
@@ -48,3 +51,12 @@ def beside_good(tiny_checkpoints: Path, tmp_path: Path) -> Path:
         shutil.copytree(tiny_checkpoints / name, tmp_path / name)
     (tmp_path / "faces-tiny").rename(tmp_path / "hurt")
     return tmp_path
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Session:
+    """The session of a page whose parts are called by hand."""
+    made = Session()
+    monkeypatch.setattr(st, "session_state", made)
+    monkeypatch.setattr(state, "url_at_start", dict)
+    return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -13,6 +14,7 @@ from pages.shared import compare_choice
 from tests.pages.conftest import OpenApp
 from vae_core.apply.compare import common_images
 from vae_core.checkpoint import Checkpoint
+from vae_core.library import rename_model
 
 
 def words(app: AppTest) -> str:
@@ -82,6 +84,22 @@ def test_a_model_of_other_images_gets_them_converted(open_app: OpenApp, twins: P
     assert "A code fits only decoders with as many numbers" in words(to(app, "Same code"))
     for section in ("Maps", "Neighbours", "Numbers"):
         to(app, section)
+
+
+def test_a_new_title_reaches_what_was_drawn_before(
+    open_app: OpenApp, twins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(twins, tmp_path / "models")
+    sent: list[dict[str, Any]] = []
+    for name in ("latent_same", "linked_maps"):
+        monkeypatch.setattr(f"pages.shared.components.{name}", lambda data, **_: sent.append(data))
+    app = open_app("compare", folder=tmp_path / "models", models="digits-2d,faces-tiny")
+    for section, part in (("Same code", "models"), ("Maps", "panels")):
+        to(app, section)
+        title = f"For {section}"
+        rename_model(tmp_path / "models" / "digits-2d", title)
+        app.run()
+        assert sent[-1][part][0]["name"] == title
 
 
 def test_one_model_is_no_comparison(page: AppTest) -> None:

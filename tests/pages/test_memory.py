@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import subprocess
 import sys
-import time
 import weakref
+from collections.abc import Callable
 
 import pytest
 
@@ -16,21 +17,32 @@ from tests.fixtures import ROOT
 GLIBC = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs glibc")
 
 
+class Timer:
+    """Stands for `threading.Timer`: goes off when told to."""
+
+    made: list[Timer]
+
+    def __init__(self, seconds: float, act: Callable[[], object]) -> None:
+        self.seconds, self.act, self.is_on = seconds, act, False
+        Timer.made.append(self)
+
+    def start(self) -> None:
+        self.is_on = True
+
+    def cancel(self) -> None:
+        self.is_on = False
+
+
 def test_freed_memory_goes_back_once_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[float] = []
-    monkeypatch.setattr(memory, "trim", lambda: told.append(time.monotonic()))
-    monkeypatch.setattr(memory, "QUIET_SECONDS", 0.3)
+    Timer.made, told = [], list[int]()
+    monkeypatch.setattr(memory.threading, "Timer", Timer)
+    monkeypatch.setattr(memory, "trim", lambda: told.append(1))
     for _ in range(5):
         memory.settle()
-        last = time.monotonic()
-        time.sleep(0.02)
-    assert told == []
-    until = time.monotonic() + 10
-    while not told and time.monotonic() < until:
-        time.sleep(0.02)
-    time.sleep(0.5)
-    assert len(told) == 1
-    assert told[0] - last >= 0.25
+    (waiting,) = [timer for timer in Timer.made if timer.is_on]
+    assert waiting.seconds == memory.QUIET_SECONDS and told == []
+    waiting.act()
+    assert told == [1]
 
 
 @GLIBC
@@ -48,6 +60,14 @@ def test_trimming_gives_back_what_lies_between_things_still_in_use() -> None:
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
     )
     assert int(done.stdout) > 50_000_000
+
+
+def test_elsewhere_there_is_nothing_to_trim(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    assert memory.trim() is False
 
 
 @GLIBC
@@ -87,17 +107,17 @@ def test_what_is_loaded_is_frozen_and_what_died_is_collected() -> None:
 
 
 def test_everything_is_looked_over_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    times: list[float] = []
-    monkeypatch.setattr(memory, "freeze", lambda: times.append(time.monotonic()))
-    monkeypatch.setattr(memory, "QUIET_SECONDS", 0.01)
+    Timer.made, told, now = [], list[int](), 1_000.0
+    monkeypatch.setattr(memory.threading, "Timer", Timer)
+    monkeypatch.setattr(memory.time, "monotonic", lambda: now)
+    monkeypatch.setattr(memory, "freeze", lambda: told.append(1))
     keeper = memory._Keeper()
     for _ in range(3):
         keeper.settle()
-        time.sleep(0.1)
-    assert len(times) == 1
-    monkeypatch.setattr(memory, "FREEZE_EVERY_SECONDS", 0.05)
+        Timer.made[-1].act()
+    assert len(told) == 1
+    now += memory.FREEZE_EVERY_SECONDS
     keeper.settle()
-    until = time.monotonic() + 10
-    while len(times) < 2 and time.monotonic() < until:
-        time.sleep(0.02)
-    assert len(times) == 2
+    assert len(told) == 1
+    Timer.made[-1].act()
+    assert len(told) == 2

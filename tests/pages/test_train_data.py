@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import train_data, train_sources
 from vae_core.data.incoming import keep_upload, list_uploads
+from vae_core.errors import TrainingError
 
 OPAQUE = "application/octet-stream"
 # The section alone, and what it gives to the page around it.
@@ -189,6 +190,18 @@ def test_data_that_a_waiting_run_needs_are_not_deleted(
     assert any("mine" in element.value for element in section.warning)
     view.status = "done"
     assert not run(section).button(key="train_delete").disabled
+
+
+def test_a_locked_queue_is_told_where_data_would_be_deleted(
+    section: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise TrainingError("The queue is locked.")
+
+    keep_upload([("old.zip", CATS)], tmp_path / "runs" / ".data")
+    monkeypatch.setattr("pages.shared.train_sources.list_runs", refuse)
+    assert given(go(run(section), train_sources.BEFORE)) is not None
+    assert section.error[0].value == r"The queue is locked\."
 
 
 def test_data_that_went_away_are_asked_for_again(section: AppTest, tmp_path: Path) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import train_sweep
 from tests.pages.conftest import OpenApp
 from tests.pages.test_pages import assert_whole
 from vae_core.errors import TrainingError
+from vae_core.runs.queue import QUEUES
+from vae_core.runs.record import Record, write_record
 from vae_core.sweep import Dot
 
 
@@ -27,21 +29,12 @@ class Starter:
         self.started: list[tuple[str, tuple[str, ...], str, str]] = []
         self.is_full = False
 
-    def __call__(
-        self,
-        runs: Path,
-        name: str,
-        *,
-        arguments: Sequence[str],
-        title: str,
-        device: str,
-        taken: Collection[str],
-    ) -> Any:
+    def __call__(self, runs: Path, name: str, **asked: Any) -> Any:
         if self.is_full:
             raise TrainingError("The disk is full; make room.")
         assert runs == self.folder
-        assert name not in taken
-        self.started.append((name, tuple(arguments), title, device))
+        assert name not in asked["taken"]
+        self.started.append((name, tuple(asked["arguments"]), asked["title"], asked["device"]))
         return SimpleNamespace(folder=runs / name)
 
 
@@ -81,10 +74,12 @@ def test_start_asks_for_exactly_what_was_chosen(digits: AppTest, starter: Starte
 def test_what_keeps_a_run_from_starting_is_told(digits: AppTest, starter: Starter) -> None:
     starter.is_full = True
     press(digits, "train_start")
-    assert [item.value for item in digits.error] == ["The disk is full; make room."]
+    assert [item.value for item in digits.error] == [r"The disk is full; make room\."]
+    # Until the next try: the measurement that ends some seconds later runs the page again.
+    assert len(digits.run().error) == 1
     starter.is_full = False
     press(digits, "train_start")
-    assert len(starter.started) == 1
+    assert len(starter.started) == 1 and len(digits.error) == 0
 
 
 def test_a_sweep_queues_every_combination(digits: AppTest, starter: Starter) -> None:
@@ -106,6 +101,20 @@ def test_a_link_to_no_run_says_so_and_shows_the_page(
     assert_whole(app)
     assert "There is no run" in app.warning[0].value
     assert app.title[0].value == "Train a model on your pictures"
+
+
+def test_a_link_to_a_run_holds_while_the_queue_is_locked(
+    open_app: OpenApp, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (starter.folder / "mine").mkdir()
+    write_record(starter.folder / "mine", Record(("train",), "Mine", "cpu"))
+    (starter.folder / QUEUES).mkdir()
+    monkeypatch.setattr("vae_core.runs.queue.PATIENCE_SECONDS", 0.01)
+    with FileLock(starter.folder / QUEUES / "queue.lock"):
+        app = open_app("train", folder=starter.folder, run="mine")
+    assert_whole(app)
+    assert app.query_params["run"] == "mine"
+    assert "has been locked" in app.error[0].value
 
 
 def test_a_sweep_is_drawn_with_a_dot_per_finished_run(

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
-import streamlit as st
 
 from pages.shared import state, walk_code
+from tests.pages.reruns import CutError, Session
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import snap
 
 
-class CutError(Exception):
-    """A rerun that overtakes a running page, as Streamlit raises it."""
-
-
-class Session(dict[str, Any]):
-    """A session's state; a rerun cuts in before the assignment number `cut`."""
-
-    cut = -1
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.cut -= 1
-        if self.cut == -1:
-            raise CutError
-        super().__setitem__(key, value)
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Session:
-    made = Session()
-    monkeypatch.setattr(st, "session_state", made)
-    monkeypatch.setattr(state, "url_at_start", dict)
-    return made
-
-
-@pytest.mark.parametrize("cut", range(4))
+@pytest.mark.parametrize("cut", range(6))
 def test_a_rerun_cutting_in_takes_no_move_back(
     session: Session, faces_checkpoint: Checkpoint, cut: int
 ) -> None:
