@@ -183,7 +183,7 @@ class TrainingView {
     try {
       loaded = await trainingMoment(moment.url);
     } catch (error) {
-      // Thinned out or cleaned away meanwhile; the next rerun tries again.
+      // Thinned out or cleaned away meanwhile; the next look at it, or the next moment, tries again.
       if (isWanted()) this.said.textContent = `${sentence}. Its pictures could not be loaded. ${error.message}`;
       return;
     }
