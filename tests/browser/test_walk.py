@@ -171,10 +171,9 @@ def test_a_new_name_for_a_dimension_stays(walk: Page) -> None:
     walk.keyboard.press("Enter")
     label = re.compile("my own")
     expect(walk.get_by_test_id("latent-slider-0")).to_have_attribute("aria-label", label)
-    # Python sends the name back; before that it may not have heard of it.
-    sent = "(root) => root.parentElement.lxView.data.rows.map((row) => row.name)"
-    names = walk.get_by_test_id("latent-walk")
-    eventually(lambda: "my own" in names.evaluate(sent), what="the name, heard by Python")
+    # Python hears in order: once it knows of a later move, it knows the name.
+    walk.get_by_role("button", name="Random code").click()
+    eventually(lambda: is_told(walk), what="the random code in the link")
     walk.get_by_role("link", name="Home").first.click()
     says(walk, "Models here")
     walk.get_by_role("link", name="Walk").first.click()
