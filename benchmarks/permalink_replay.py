@@ -21,8 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import machine_facts  # noqa: E402  (the project root comes first)
+from tests.browser.driving import WALK  # noqa: E402
 from tests.browser.server import chromium, running_app  # noqa: E402
-from tests.browser.wandering import WALK, wander  # noqa: E402
+from tests.browser.wandering import wander  # noqa: E402
 
 OUT = ROOT / "benchmarks" / "results" / "permalink_replay.json"
 EVERY, PATIENCE_MS = 10, 60_000

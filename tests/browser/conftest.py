@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
-from tests.browser.driving import MAP, map_of
+from tests.browser.driving import MAP, WALK, eventually, is_told, map_of, next_frame
 from tests.browser.server import CHROMIUM, RunningApp, chromium, running_app
 
 WIDE: ViewportSize = {"width": 1280, "height": 900}
@@ -55,16 +56,27 @@ def wide(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.fixture(scope="module")
-def walk_tab(wide: BrowserContext, app: RunningApp) -> Iterator[Page]:
-    """One tab on the faces' walk that the tests of a file share."""
-    page, errors = wide.new_page(), list[str]()
+@contextmanager
+def shared_tab(context: Browser | BrowserContext, url: str) -> Iterator[Page]:
+    """A tab that the tests of a file share: opening the app anew takes seconds each time.
+
+    An uncaught error of any script fails the last of them.
+    """
+    page, errors = context.new_page(), list[str]()
+    page.set_default_timeout(PATIENCE_MS)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{app.url}/walk?model=faces-tiny")
-    page.locator("[data-testid=latent-walk][data-ready=true]").wait_for()
+    page.goto(url)
     yield page
     page.close()
     assert errors == []
+
+
+@pytest.fixture(scope="module")
+def walk_tab(wide: BrowserContext, app: RunningApp) -> Iterator[Page]:
+    """A shared tab on the faces' walk."""
+    with shared_tab(wide, f"{app.url}/walk?model=faces-tiny") as page:
+        page.locator(WALK).wait_for()
+        yield page
 
 
 @pytest.fixture
@@ -98,29 +110,29 @@ def visit(browser: Browser, wide: BrowserContext, app: RunningApp) -> Iterator[V
 
 @pytest.fixture(scope="module")
 def tab(wide: BrowserContext, app: RunningApp) -> Iterator[Page]:
-    """One tab that the tests of a file share: opening the app anew takes seconds each time."""
-    page, errors = wide.new_page(), list[str]()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{app.url}/?model=faces-tiny")
-    page.locator(f"{MAP}[data-ready=true]").wait_for()
-    yield page
-    page.close()
-    assert errors == []
+    """A shared tab, at first on Home."""
+    with shared_tab(wide, f"{app.url}/?model=faces-tiny") as page:
+        page.locator(f"{MAP}[data-ready=true]").wait_for()
+        yield page
 
 
 @pytest.fixture
 def explore(tab: Page) -> Page:
     """The shared tab on Explore; what earlier tests picked is still picked."""
     tab.get_by_role("link", name="Explore").first.click()
-    tab.locator(".lx-legend").wait_for()
+    # Home has a map too.
+    tab.get_by_label("Colour by").wait_for()
     map_of(tab)
+    next_frame(tab)
     return tab
 
 
 @pytest.fixture
 def walk(tab: Page) -> Page:
-    """The shared tab on Walk, back at the mean code."""
+    """The shared tab on Walk, back at the mean code, which is told and painted."""
     tab.get_by_role("link", name="Walk").first.click()
-    tab.locator("[data-testid=latent-walk][data-ready=true]").wait_for()
+    tab.locator(WALK).wait_for()
     tab.get_by_role("button", name="Mean code").click()
+    eventually(lambda: is_told(tab), what="the mean code in the link")
+    next_frame(tab)
     return tab

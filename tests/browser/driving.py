@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
 MAP = "[data-testid=latent-map]"
+WALK = "[data-testid=latent-walk][data-ready=true]"
 PICTURE = "[data-testid=decoded-image]"
 
 # Pixel places on the map relative to its corner: the point with the most room around it, and the
@@ -63,6 +64,16 @@ def click_map(page: Page, place: tuple[float, float]) -> None:
     map_of(page).click(position={"x": place[0], "y": place[1]})
 
 
+def pick_is_told(page: Page) -> bool:
+    """Whether Python has heard of the spot picked on the map and put it into the address bar."""
+    script = "(gd) => gd.closest('.lx-root').parentElement.lxView.selected"
+    picked, told = map_of(page).evaluate(script), query(page)
+    if picked["kind"] == "point":
+        return told.get("point") == str(picked["row"])
+    at = [float(part) for part in told.get("at", "").split(",") if part]
+    return bool(at) and np.allclose(at, [picked["x"], picked["y"]], atol=1e-3)
+
+
 def pixels(page: Page) -> str:
     """The decoded picture's pixels as a PNG data URL."""
     return str(page.locator(PICTURE).evaluate("(canvas) => canvas.toDataURL()"))
@@ -76,6 +87,22 @@ def painted(page: Page) -> int:
 def wait_painted(page: Page) -> None:
     """Until there is a picture."""
     page.locator(f"{PICTURE}[data-painted]").wait_for()
+
+
+def next_frame(page: Page) -> None:
+    """Until what was asked for has been painted: elements paint in the next frame, not at once."""
+    frames = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    page.evaluate(f"() => {frames}")
+
+
+def swipe(page: Page, places: Sequence[tuple[float, float]]) -> None:
+    """A finger is put down, moved and lifted, by pixels of the window."""
+    finger = page.context.new_cdp_session(page)
+    for index, (x, y) in enumerate(places):
+        touch = {"type": "touchMove" if index else "touchStart", "touchPoints": [{"x": x, "y": y}]}
+        finger.send("Input.dispatchTouchEvent", touch)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    finger.detach()
 
 
 def address(page: Page) -> str:
@@ -102,6 +129,11 @@ def eventually(
     while not condition():
         assert time.monotonic() < until, f"this did not come within {seconds} s: {what}"
         time.sleep(0.05)
+
+
+def run_ended(page: Page) -> None:
+    """Until the page's run is over. Ask it once something of that run is seen: not before."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def says(page: Page, text: str) -> None:
@@ -152,6 +184,18 @@ class Slider:
 def code_in_url(page: Page) -> list[float]:
     """The code that the address bar holds."""
     return [float(part) for part in query(page).get("z", "").split(",") if part]
+
+
+def code_on_sliders(page: Page) -> list[float]:
+    """The code that the sliders of Walk stand at; the address bar follows when Python has heard."""
+    script = "(root) => Array.from(root.parentElement.lxView.z)"
+    return list(page.get_by_test_id("latent-walk").evaluate(script))
+
+
+def is_told(page: Page) -> bool:
+    """Whether Python has heard of the code on the sliders and put it into the address bar."""
+    told, shown = code_in_url(page), code_on_sliders(page)
+    return len(told) == len(shown) and np.allclose(told, shown, rtol=0, atol=1e-6)
 
 
 def shown_pixels(canvas: Locator) -> NDArray[np.float64]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.driving import eventually, says
+from tests.browser.conftest import shared_tab
+from tests.browser.driving import eventually, next_frame, says
 from tests.browser.server import RunningApp
 
 MAPS = "[data-testid=linked-maps][data-ready=true]"
@@ -27,13 +28,9 @@ _MARKED = """
 @pytest.fixture(scope="module")
 def compare_tab(wide: BrowserContext, app: RunningApp) -> Iterator[Page]:
     """One tab on Compare that the tests of this file share."""
-    page, errors = wide.new_page(), list[str]()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{app.url}/compare?models=digits-2d,faces-tiny")
-    page.get_by_test_id("compare-rebuilt").wait_for()
-    yield page
-    page.close()
-    assert errors == []
+    with shared_tab(wide, f"{app.url}/compare?models=digits-2d,faces-tiny") as page:
+        page.get_by_test_id("compare-rebuilt").wait_for()
+        yield page
 
 
 def marked(page: Page) -> list[int]:
@@ -70,7 +67,7 @@ def test_one_slider_moves_all_pictures(compare_tab: Page) -> None:
     compare_tab.locator(SAME).wait_for()
     pictures = compare_tab.get_by_test_id("same-picture")
     script = "(all) => all.map((c) => c.toDataURL())"
-    eventually(lambda: pictures.first.get_attribute("data-painted") is not None, what="a picture")
+    next_frame(compare_tab)
     before = list(pictures.evaluate_all(script))
     compare_tab.get_by_test_id("same-slider-0").fill("2.5")
     compare_tab.get_by_test_id("same-slider-1").fill("-2")

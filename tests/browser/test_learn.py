@@ -12,6 +12,7 @@ import torch
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from pages.shared.learn import FOLDER
+from tests.browser.conftest import shared_tab
 from tests.browser.driving import eventually, shown_pixels
 from tests.browser.server import RunningApp
 from vae_core.checkpoint import Checkpoint, load_checkpoint
@@ -24,14 +25,10 @@ TOLERANCE = 2  # of 255
 @pytest.fixture(scope="module")
 def learn_tab(wide: BrowserContext, app: RunningApp) -> Iterator[Page]:
     """One tab on the Learn page that the tests of this file share."""
-    page, errors = wide.new_page(), list[str]()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{app.url}/learn")
-    for chapter in ("flow", "noise", "beta", "plain", "reductions", "pixel"):
-        page.locator(f"[data-testid=learn-{chapter}][data-ready=true]").wait_for()
-    yield page
-    page.close()
-    assert errors == []
+    with shared_tab(wide, f"{app.url}/learn") as page:
+        for chapter in ("flow", "noise", "beta", "plain", "reductions", "pixel"):
+            page.locator(f"[data-testid=learn-{chapter}][data-ready=true]").wait_for()
+        yield page
 
 
 def held(element: Locator, name: str) -> float:
@@ -58,8 +55,10 @@ def test_one_image_flows_with_the_numbers_of_torch(learn_tab: Page) -> None:
     flow.locator(".lxl-pick").nth(4).click()
     put(page, "flow-epsilon-0", 2)
     put(page, "flow-epsilon-1", -1.5)
+    # Both sliders are painted in one frame, unless one came between them.
+    expect(page.get_by_test_id("flow-formula-0")).to_contain_text("· 2.00")
+    expect(page.get_by_test_id("flow-formula-1")).to_contain_text("· (−1.50)")
     # The chosen picture is found again by its pixels among the digits of scikit-learn.
-    eventually(lambda: "· 2.00" in (page.get_by_test_id("flow-formula-0").text_content() or ""))
     seen = shown_pixels(page.get_by_test_id("flow-original"))[:, :, 0]
     found = np.abs(load_digits().images[:, 0] - seen).max((1, 2))
     x = torch.from_numpy(load_digits().images[[int(found.argmin())]]).float() / 255
@@ -95,6 +94,8 @@ def test_beta_and_the_plain_model_show_their_own_models(learn_tab: Page) -> None
     assert np.abs(rebuilt[0] - rebuilt[1]).max() <= TOLERANCE, "a collapsed model has one picture"
     collapsed = load_checkpoint(FOLDER / "beta-64")
     assert_decoded(page.get_by_test_id("beta-rebuilt-0"), collapsed, collapsed.codes.mean[0])
+    page.get_by_test_id("beta-bars").press("ArrowLeft")
+    expect(beta).to_have_attribute("data-beta", "4")
 
     page.get_by_test_id("plain-hole").click()
     expect(page.get_by_test_id("plain-place")).to_contain_text("counted from the middle")

@@ -28,7 +28,8 @@ def test_a_model_is_found_read_and_taken_along_on_a_phone(visit: Visit) -> None:
     page = visit("/models?model=digits-2d", size=PHONE)
     expect(page.locator("img.lxlib-strip")).to_have_count(2)
     sizes = "(all) => all.map((img) => img.naturalWidth)"
-    assert min(page.locator("img.lxlib-strip").evaluate_all(sizes)) > 40
+    strips = page.locator("img.lxlib-strip")
+    eventually(lambda: min(strips.evaluate_all(sizes)) > 40, what="both strips, loaded")
     fits(page)
     page.get_by_label("Find").fill("faces")
     page.get_by_label("Find").press("Enter")

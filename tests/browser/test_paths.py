@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
@@ -11,16 +12,39 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.driving import Slider, eventually, painted, pixels, says, wait_painted
+from tests.browser.driving import (
+    WALK,
+    Slider,
+    eventually,
+    next_frame,
+    painted,
+    pixels,
+    run_ended,
+    says,
+    wait_painted,
+)
 
 
 def turn_to(page: Page, section: str) -> None:
     page.get_by_role("radio", name=section, exact=True).click()
 
 
+def open_sliders(page: Page) -> None:
+    turn_to(page, "Sliders")
+    page.locator(WALK).wait_for()
+    next_frame(page)
+
+
 def open_paths(page: Page) -> None:
     turn_to(page, "Paths")
     page.locator("[data-testid=latent-path][data-ready=true]").wait_for()
+
+
+def frame(page: Page, place: int) -> str:
+    """The picture of that frame of the path."""
+    page.get_by_test_id("path-frame").fill(str(place))
+    expect(page.get_by_test_id("path-counter")).to_have_text(re.compile(f"^{place + 1} of "))
+    return pixels(page)
 
 
 def downloaded(page: Page, button: str) -> bytes:
@@ -56,15 +80,11 @@ def test_the_scrubber_and_the_trace_choose_a_frame(walk_tab: Page) -> None:
 def test_another_kind_of_path_is_other_frames_between_the_same_ends(walk_tab: Page) -> None:
     open_paths(walk_tab)
     says(walk_tab, "at worst")
-    walk_tab.get_by_test_id("path-frame").fill("0")
-    first = pixels(walk_tab)
-    walk_tab.get_by_test_id("path-frame").fill("30")
-    middle = pixels(walk_tab)
+    first, middle = frame(walk_tab, 0), frame(walk_tab, 30)
     turn_to(walk_tab, "along the data")
     says(walk_tab, "Along the data · shown")
     eventually(lambda: pixels(walk_tab) != middle, what="another middle")
-    walk_tab.get_by_test_id("path-frame").fill("0")
-    assert pixels(walk_tab) == first
+    assert frame(walk_tab, 0) == first
 
 
 def test_the_path_can_be_taken_as_a_gif(walk_tab: Page) -> None:
@@ -85,6 +105,7 @@ def test_a_sweep_can_be_taken_as_arrays(walk_tab: Page) -> None:
     if walk_tab.get_by_role("radio", name="The path").count():
         turn_to(walk_tab, "Sweep of a slider")
     walk_tab.get_by_role("combobox", name="Direction").wait_for()
+    run_ended(walk_tab)  # until then the button below gives the path
     with np.load(BytesIO(downloaded(walk_tab, "npz"))) as found:
         assert found["codes"].shape == (30, 8)
         assert len(found["frames"]) == 30
@@ -99,12 +120,12 @@ def test_variations_come_with_a_manifest(walk_tab: Page) -> None:
 
 
 def test_a_permalink_reopens_the_same_pixels(walk_tab: Page, visit: Visit) -> None:
-    turn_to(walk_tab, "Sliders")
+    open_sliders(walk_tab)
     start = pixels(walk_tab)
     Slider(walk_tab).drag(0.83)
-    eventually(lambda: pixels(walk_tab) != start, what="the dragged picture")
-    walk_tab.wait_for_timeout(200)
+    next_frame(walk_tab)
     before = pixels(walk_tab)
+    assert before != start
     turn_to(walk_tab, "Export")
     link = walk_tab.get_by_text("code=z1.").inner_text().replace("\n", "")
     again = visit(link, fresh=True)
@@ -114,7 +135,7 @@ def test_a_permalink_reopens_the_same_pixels(walk_tab: Page, visit: Visit) -> No
 
 
 def test_a_kept_code_is_summed_and_walked_from(walk_tab: Page) -> None:
-    turn_to(walk_tab, "Sliders")
+    open_sliders(walk_tab)
     Slider(walk_tab).drag(0.2)
     walk_tab.get_by_label("Name for this code").fill("mine")
     walk_tab.get_by_role("button", name="Keep this code").click()

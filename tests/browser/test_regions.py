@@ -7,15 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.driving import (
     click_map,
     eventually,
     map_of,
+    next_frame,
     places_on,
     query,
+    run_ended,
     says,
     wait_for_query,
     wait_painted,
@@ -88,7 +90,7 @@ def test_two_groups_make_a_vector_that_becomes_a_map(visit: Visit) -> None:
     for left, right in ((0.02, 0.45), (0.55, 0.98)):
         n = draw(page, tool="box", left=left, top=0.12, right=right, bottom=0.98)
         says(page, f"{n} images, ")
-        page.wait_for_timeout(1_000)  # the form below may still be that of the last region
+        run_ended(page)  # until then the form below may be that of the last region
         page.get_by_label("Name", exact=True).fill(f"from {left}")
         page.get_by_role("button", name="Keep as a group").click()
         says(page, f"Kept 'from {left}'")
@@ -97,24 +99,35 @@ def test_two_groups_make_a_vector_that_becomes_a_map(visit: Visit) -> None:
     page.get_by_role("button", name="Keep this vector").click()
     says(page, "Kept. It is a slider")
     page.wait_for_timeout(2_000)  # the page runs anew, which would close an open menu
+    run_ended(page)
     page.get_by_label("Map", exact=True).click()
     page.keyboard.press("ArrowDown")
     page.get_by_role("option", name=re.compile("^vector ")).click()
     expect(page.locator(".lx-axis-x")).to_contain_text("from 0.02")
 
 
+def share_painted(canvas: Locator) -> float:
+    """Share of a canvas's pixels that are not clear."""
+    script = """(c) => {
+      const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+      let n = 0;
+      for (let i = 3; i < data.length; i += 4) n += data[i] > 0;
+      return n / (c.width * c.height);
+    }"""
+    return float(canvas.evaluate(script))
+
+
 def test_a_few_points_in_view_become_originals_or_reconstructions(visit: Visit) -> None:
     page = visit(FACES)
     words, front = page.get_by_test_id("picture-count"), page.get_by_test_id("pictures")
     expect(words).to_have_text(re.compile(r"^\d+ originals$"))
-    originals = front.evaluate("(canvas) => canvas.toDataURL()")
+    originals, share = front.evaluate("(canvas) => canvas.toDataURL()"), share_painted(front)
+    assert share > 0
     page.get_by_test_id("tool-originals").click()
     expect(words).to_contain_text("pictures, as the model rebuilds them")
-    page.wait_for_timeout(1_000)  # the reconstructions are painted in slices
+    # The reconstructions are painted in slices.
+    eventually(lambda: share_painted(front) == share, what="as many pictures")
     assert front.evaluate("(canvas) => canvas.toDataURL()") != originals
-    assert front.evaluate(
-        "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v !== 0)"
-    )
     page.get_by_test_id("tool-originals").click()
     eventually(lambda: front.evaluate("(canvas) => canvas.toDataURL()") == originals)
     page.get_by_test_id("tool-pictures").click()
@@ -196,6 +209,7 @@ def test_a_row_of_the_table_goes_to_its_point(visit: Visit, tiny_checkpoints: Pa
     page = visit(FACES)
     n = draw(page, tool="box", left=0.02, top=0.1, right=0.98, bottom=0.98)
     says(page, f"{n} images, ")
+    run_ended(page)
     table = page.get_by_test_id("stDataFrame")
     table.scroll_into_view_if_needed()
     page.wait_for_timeout(1_000)  # the grid is drawn anew while the page settles
@@ -212,6 +226,7 @@ def test_a_direction_is_tried_on_the_picked_spot_without_the_server(visit: Visit
     slider = walk.get_by_test_id("latent-slider-0")
     slider.scroll_into_view_if_needed()
     picture = walk.get_by_test_id("decoded-image")
+    next_frame(page)
     before = picture.evaluate("(canvas) => canvas.toDataURL()")
     page.context.set_offline(True)
     slider.evaluate("(end) => { end.value = end.max; end.dispatchEvent(new Event('input')); }")

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, exp
 
 from pages.shared import cache, payload, walk_payload
 from pages.shared.share import Choice, View, shared_view
-from tests.browser.conftest import PATIENCE_MS, WIDE, Scheme, Visit
+from tests.browser.conftest import PATIENCE_MS, WIDE, Scheme, Visit, shared_tab
 from tests.browser.driving import (
     MAP,
     PICTURE,
@@ -21,6 +21,7 @@ from tests.browser.driving import (
     click_map,
     eventually,
     map_of,
+    next_frame,
     pixels,
     places_on,
     says,
@@ -134,6 +135,7 @@ def test_map_and_sliders_work_from_disk(open_file: OpenFile, faces_checkpoint: C
     assert picked != first
     page.get_by_test_id("walk-from-here").click()
     slider = Slider(page)
+    next_frame(page)
     assert drawn(page, "Sliders") == picked
     slider.drag(0.95)
     eventually(lambda: drawn(page, "Sliders") != picked, what="another picture")
@@ -183,13 +185,18 @@ def test_explore_shares_what_is_picked(visit: Visit, open_file: OpenFile, tmp_pa
 
 def test_walk_shares_the_code_it_is_at(visit: Visit, open_file: OpenFile, tmp_path: Path) -> None:
     app = visit("/walk?model=faces-tiny")
-    before = pixels(app) if Slider(app) else ""
-    Slider(app).drag(0.9)
-    eventually(lambda: pixels(app) != before, what="another picture")
+    slider = Slider(app)
+    next_frame(app)
+    before = pixels(app)
+    slider.drag(0.9)
+    next_frame(app)
     wanted = pixels(app)
+    assert wanted != before
     content = downloaded(app, tmp_path)
     page = open_file(content)
     expect(page.get_by_role("tab", name="Sliders")).to_have_attribute("aria-selected", "true")
+    Slider(page)
+    next_frame(page)
     assert drawn(page, "Sliders") == wanted
 
 
@@ -215,11 +222,13 @@ def test_other_sliders_start_at_the_same_code(
     page = open_file(written(faces_checkpoint, kinds=("Dimensions", "Principal axes")))
     turn_to(page, "Sliders")
     Slider(page).drag(0.8)
+    next_frame(page)
     before = drawn(page, "Sliders")
     page.get_by_label("Sliders along").select_option("Principal axes")
     expect(page.get_by_test_id("latent-slider-0")).to_have_attribute(
         "aria-label", re.compile("principal axis 1")
     )
+    next_frame(page)
     assert drawn(page, "Sliders") == before
 
 
@@ -227,17 +236,19 @@ def test_keys_belong_to_what_is_seen(open_file: OpenFile, faces_checkpoint: Chec
     page = open_file(written(faces_checkpoint))
     turn_to(page, "Sliders")
     Slider(page)
+    next_frame(page)
     before = drawn(page, "Sliders")
     page.keyboard.press("r")
-    eventually(lambda: drawn(page, "Sliders") != before, what="a random code")
+    next_frame(page)
     moved = drawn(page, "Sliders")
+    assert moved != before
     turn_to(page, "Map")
     page.locator(MAP).focus()
     for key in ("r", "0", "m", "l"):
         page.keyboard.press(key)
     assert map_of(page).get_attribute("data-mode") in (None, "move")
     turn_to(page, "Sliders")
-    page.wait_for_timeout(100)
+    next_frame(page)
     assert drawn(page, "Sliders") == moved
 
 
@@ -258,13 +269,11 @@ def test_the_page_forbids_itself_the_network(
     browser: Browser, digits_checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     (tmp_path / "view.html").write_bytes(written(digits_checkpoint))
-    page = browser.new_page()
-    page.goto((tmp_path / "view.html").as_uri())
-    map_of(page)
     ask = "() => fetch('https://example.org/').then(() => 'went', () => 'refused')"
-    with page.expect_console_message(lambda line: "Content Security Policy" in line.text):
-        assert page.evaluate(ask) == "refused"
-    page.close()
+    with shared_tab(browser, (tmp_path / "view.html").as_uri()) as page:
+        map_of(page)
+        with page.expect_console_message(lambda line: "Content Security Policy" in line.text):
+            assert page.evaluate(ask) == "refused"
 
 
 def test_a_phone_needs_no_sideways_scroll(
@@ -283,7 +292,5 @@ def test_a_file_that_lost_a_part_says_so(
     codes = payload.points_part(digits_checkpoint)["codes"]
     path = tmp_path / "cut.html"
     path.write_bytes(written(digits_checkpoint).replace(f'data-path="{codes}"'.encode(), b""))
-    page = browser.new_page()
-    page.goto(path.as_uri())
-    says(page, f"{codes} is missing in this file")
-    page.close()
+    with shared_tab(browser, path.as_uri()) as page:
+        says(page, f"{codes} is missing in this file")

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pages.shared import train_moments
+from tests.browser.conftest import shared_tab
 from tests.browser.driving import eventually
 from tests.browser.server import live_page, running_app
 from tests.runs import finished_run
@@ -36,13 +37,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def live(browser: Browser, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The run's card with its live view, on a server of its own."""
     script = live_page(tmp_path_factory.mktemp("page") / "live", run.parent)
-    with running_app(run.parent, command=("streamlit", "run", str(script))) as app:
-        page, errors = browser.new_page(), list[str]()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{app.url}/?only={run.name}")
+    with (
+        running_app(run.parent, command=("streamlit", "run", str(script))) as app,
+        shared_tab(browser, f"{app.url}/?only={run.name}") as page,
+    ):
         yield page
-        page.close()
-        assert errors == []
 
 
 def step_shown(page: Page) -> int:
@@ -82,6 +81,16 @@ def test_moments_arrive_and_one_can_go_back(live: Page, run: Path) -> None:
     expect(live.get_by_test_id("training-moment")).to_have_text("Before training, 0 s")
     first = picture(live)
     write_progress(run, {"phase": "Training", "text": "Epoch 4, 99 images/s", "share": 0.5})
-    add_moment(run)
+    n = int(live.get_by_test_id("training-scrub").get_attribute("max") or 0)
+    newest = add_moment(run)
     expect(live.get_by_text("Epoch 4, 99 images/s")).to_be_visible()
+    expect(live.get_by_test_id("training-scrub")).to_have_attribute("max", str(n + 1))
     assert step_shown(live) == 0 and picture(live) == first
+    # What cannot be fetched is told, and tried again at the next look.
+    live.route("**/moment-*.json", lambda route: route.fulfill(status=404))
+    go_to(live, n + 1)
+    expect(live.get_by_test_id("training-moment")).to_contain_text("could not be loaded")
+    live.unroute_all()
+    go_to(live, 0)
+    go_to(live, n + 1)
+    eventually(lambda: step_shown(live) == newest, what="the moment, once it can be fetched")

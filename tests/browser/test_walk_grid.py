@@ -10,7 +10,15 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.driving import code_in_url, eventually, pixels, query, says, shown_pixels
+from tests.browser.driving import (
+    code_in_url,
+    eventually,
+    pixels,
+    query,
+    run_ended,
+    says,
+    shown_pixels,
+)
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import decode, snap
 from vae_core.latent.paths import corner_grid
@@ -28,7 +36,7 @@ def grid(walk_tab: Page) -> Page:
 
 def cells(page: Page) -> list[str]:
     """All pictures of the grid, once the page rests."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    run_ended(page)
     page.locator(READY).wait_for()
     script = "(all) => all.map((c) => c.toDataURL())"
     return list(page.locator(".lx-cell canvas").evaluate_all(script))
@@ -66,6 +74,7 @@ def test_every_cell_says_how_real_it_is(grid: Page) -> None:
 
 def test_arrow_keys_look_from_cell_to_cell(grid: Page) -> None:
     grid.locator(".lx-cell").first.focus()
+    expect(grid.get_by_test_id("grid-place")).to_have_text("Row 1, column 1")
     first = pixels(grid)
     grid.keyboard.press("ArrowRight")
     grid.keyboard.press("ArrowDown")
@@ -80,7 +89,10 @@ def test_a_spherical_grid_and_random_corners_are_other_codes(grid: Page) -> None
     assert [cells(grid)[i] for i in (0, 6, 42, 48)] == [straight[i] for i in (0, 6, 42, 48)]
     grid.get_by_role("button", name="Four random codes").click()
     eventually(lambda: cells(grid)[0] != straight[0], what="a new corner")
+    drawn = cells(grid)
     grid.get_by_role("radio", name="straight", exact=True).click()
+    # The tests that follow find the grid at rest.
+    eventually(lambda: cells(grid) != drawn, what="the straight grid between the new corners")
 
 
 def test_a_sheet_holds_all_cells(grid: Page) -> None:
@@ -94,6 +106,7 @@ def test_a_click_walks_from_the_cell(grid: Page) -> None:
     cells(grid)
     wanted = codes_taken(grid)[10]
     grid.locator(".lx-cell").nth(10).hover()
+    expect(grid.get_by_test_id("grid-place")).to_have_text("Row 2, column 4")
     picture = pixels(grid)
     grid.locator(".lx-cell").nth(10).click()
     says(grid, "Started from row 2, column 4 of the straight grid")

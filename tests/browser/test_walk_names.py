@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import PATIENCE_MS, Scheme
+from tests.browser.driving import eventually, run_ended
 from tests.browser.server import RunningApp
 
 SECTIONS = {
@@ -70,9 +71,9 @@ def test_all_controls_are_named_and_fit_a_phone(phone: Page, section: str) -> No
     for fold in phone.locator(".lx-root details:not([open]) > summary").all():
         if fold.is_visible():
             fold.click()
-    expect(phone.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    run_ended(phone)
     assert nameless(phone) == []
-    assert phone.evaluate(_OUTSIDE) == []
+    eventually(lambda: phone.evaluate(_OUTSIDE) == [], what=phone.evaluate(_OUTSIDE))
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     main = phone.get_by_test_id("stMain")
     assert main.evaluate("(node) => node.scrollWidth <= node.clientWidth")

@@ -6,7 +6,16 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.driving import Slider, code_in_url, eventually, painted, pixels, query
+from tests.browser.driving import (
+    Slider,
+    code_in_url,
+    eventually,
+    next_frame,
+    painted,
+    pixels,
+    query,
+    swipe,
+)
 
 READY = "[data-testid=plane][data-ready=true]"
 PHONE = {"width": 390, "height": 844}
@@ -42,7 +51,7 @@ def test_a_drag_over_the_plane_of_a_2d_model_moves_picture_and_sliders(visit: Vi
         count = painted(page)
         page.mouse.move(*spot(page, across, up), steps=3)
         eventually(lambda count=count: painted(page) > count, what="a picture mid-drag")
-        page.wait_for_timeout(40)
+        next_frame(page)
         seen.add(pixels(page))
     page.mouse.up()
     assert len(seen) == 4
@@ -87,12 +96,8 @@ def test_a_finger_moves_the_plane_and_not_the_page(visit: Visit) -> None:
     page = visit("/walk?model=digits-2d", size=PHONE)
     page.locator(READY).wait_for()
     page.get_by_test_id("plane-pad").scroll_into_view_if_needed()
-    before = pixels(page)
-    client, (x, y) = page.context.new_cdp_session(page), spot(page, 0.5, 0.3)
-    for kind, to in (("touchStart", y), ("touchMove", y - 40), ("touchMove", y - 90)):
-        points = [{"x": x, "y": to}]
-        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    top = page.get_by_test_id("plane-pad").bounding_box()
-    client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    before, top = pixels(page), page.get_by_test_id("plane-pad").bounding_box()
+    x, y = spot(page, 0.5, 0.3)
+    swipe(page, [(x, y), (x, y - 40), (x, y - 90)])
     assert top == page.get_by_test_id("plane-pad").bounding_box()
     eventually(lambda: pixels(page) != before, what="another picture")

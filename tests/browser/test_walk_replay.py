@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.browser.conftest import Visit
-from tests.browser.wandering import WALK, wander
+from tests.browser.driving import WALK
+from tests.browser.wandering import wander
 
 
 def test_links_after_random_actions_show_the_same_pixels(visit: Visit) -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Visit
-from tests.browser.driving import PICTURE, eventually, query, says, shown_pixels, wait_painted
-from tests.browser.wandering import WALK, rest
+from tests.browser.driving import PICTURE, WALK, eventually, query, says, shown_pixels, wait_painted
+from tests.browser.wandering import rest
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import decode, snap
 from vae_core.export import read_plain

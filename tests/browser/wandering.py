@@ -9,11 +9,21 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
-from tests.browser.driving import Slider, address, map_of, pixels, wait_painted
+from tests.browser.driving import (
+    WALK,
+    Slider,
+    address,
+    eventually,
+    is_told,
+    map_of,
+    pick_is_told,
+    pixels,
+    run_ended,
+    wait_painted,
+)
 
-WALK = "[data-testid=latent-walk][data-ready=true]"
 # The sliders are told to Python after 250 ms; a second click within 400 would be a double click.
 REST_MS = 700
 
@@ -163,6 +173,7 @@ class Wanderer:
         # Clear of the tools in the left upper corner.
         x, y = (self.chance.uniform(low, 0.95) for low in (0.35, 0.1))
         map_of(self.page).click(position={"x": box["width"] * x, "y": box["height"] * y})
+        eventually(lambda: pick_is_told(self.page), what="the pick in the link")
         rest(self.page)
 
     def _walk_from_here(self) -> None:
@@ -183,7 +194,9 @@ class Wanderer:
 def rest(page: Page) -> None:
     """Until what was done last has been told to Python and answered."""
     page.wait_for_timeout(REST_MS)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    if "/walk" in address(page) and page.locator(WALK).count():
+        eventually(lambda: is_told(page), what="the sliders' code in the link")
+    run_ended(page)
 
 
 def wander(page: Page, *, n: int, every: int, seed: int = 0) -> Tally:

@@ -29,7 +29,7 @@ const thousandths = (buffer) => Float32Array.from(new Int16Array(buffer), (value
 const TYPED = { f32: (buffer) => new Float32Array(buffer), i16: thousandths, i32: (buffer) => new Int32Array(buffer), u8: (buffer) => new Uint8Array(buffer) };
 
 /** The bytes behind a path: a shared view carries them inside (share.js), the app's are fetched. */
-async function bytesOf(path) {
+export async function bytesOf(path) {
   if (LX.embedded) return LX.embedded(path);
   const response = await fetch(resolve(path));
   if (!response.ok) throw new Error(`Could not load ${path} (${response.status}).`);
@@ -62,6 +62,14 @@ export function el(tag, options = {}, ...children) {
     else node.setAttribute(name, value);
   }
   node.append(...children.filter(Boolean));
+  return node;
+}
+
+/** svg("line", {x1: 0, ...}, ...children) */
+export function svg(tag, attributes, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
   return node;
 }
 
@@ -101,6 +109,24 @@ export function settled(run, ms) {
   const call = (...values) => { clearTimeout(timer); timer = setTimeout(() => run(...values), ms); };
   call.cancel = () => clearTimeout(timer);
   return call;
+}
+
+export function toBase64(bytes) {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(text);
+}
+
+/** Normal draws, the same for the same seed (mulberry32, Box-Muller). */
+export function normals(seed) {
+  let state = seed >>> 0;
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
 }
 
 export const snap3 = (v) => Math.round(v * 1000) / 1000;

@@ -1,17 +1,11 @@
 // Pictures made in the browser: a canvas to draw on, seen as the network will see it, and pictures pasted.
-import { el, mount, settled } from "./common.js";
+import { el, mount, settled, toBase64 } from "./common.js";
 
 const DRAW_SCALE = 10;     // strokes are kept at ten times the model's size
 const DRAW_TELL_MS = 350;
 const INK_SHARE = 20 / 28; // of the side: MNIST's makers scaled digits to 20 of 28 pixels
 const FAINT_INK = 0.25;
 const PASTE_SIDE = 1024;   // a pasted picture's longer side at most, before it is sent
-
-const toBase64 = (bytes) => {
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return btoa(text);
-};
 
 /** Average of source over each target pixel: target x covers source [x0 + x * step, x0 + (x + 1) * step). */
 function averaged(ink, [h, w], { x0, y0, step }, [rows, columns]) {

@@ -1,5 +1,5 @@
 // Choosing a region: a freehand line or a box drawn over the map, and the points inside it.
-import { el, fade, theme } from "./common.js";
+import { el, fade, theme, toBase64 } from "./common.js";
 
 const STEP_PX = 3;
 const MAX_DOTS = 20000;
@@ -26,9 +26,7 @@ export function rowsInside(xy, polygon) {
 export function bitsOf(rows, n) {
   const bytes = new Uint8Array(Math.ceil(n / 8));
   for (const row of rows) bytes[row >> 3] |= 1 << (row & 7);
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return btoa(text);
+  return toBase64(bytes);
 }
 
 export class Lasso {

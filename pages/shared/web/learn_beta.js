@@ -19,7 +19,7 @@ export class LearnBeta extends LearnChapter {
     });
     this.samples = Array.from({ length: BETA_SAMPLES }, (_, i) => learnPicture(`Sample ${i + 1}`));
     this.map = this.chart(LearnMap, { label: "Map of the codes at this β", testid: "beta-map", over: (chart) => this.paintMap(chart) });
-    this.bars = this.chart(LearnChart, { label: "Both terms at every β", testid: "beta-bars", view: [-0.6, this.models.length - 0.4, 0, 55], margin: [18, 4, 34, 30], on: ([x]) => this.choose(x), paint: (chart) => this.paintBars(chart) });
+    this.bars = this.chart(LearnChart, { label: "Both terms at every β", testid: "beta-bars", view: [-0.6, this.models.length - 0.4, 0, 55], margin: [18, 4, 34, 30], step: 1, on: ([x]) => this.choose(x), paint: (chart) => this.paintBars(chart) });
     this.plane = this.chart(LearnChart, { label: "Distortion against rate, one dot per β", testid: "beta-curve", view: [0, 9, 12.5, 29], margin: [14, 14, 34, 34], paint: (chart) => this.paintCurve(chart) });
     this.words = el("p", { class: "lxl-verdict" });
     this.figures = el("p", { class: "lx-detail lx-number", "data-testid": "beta-figures" });

@@ -1,5 +1,5 @@
 // Chapter 1: one image flows. Picture, mean and width of its code, noise, code, picture.
-import { el, framed, signed, snap3 } from "./common.js";
+import { el, framed, normals, signed, snap3 } from "./common.js";
 import { LEARN_HUES, learnBell, learnButton, LearnChapter, LearnChart, learnCrossEntropy, learnKl, LearnMap, learnPart, LearnPicker, learnPicture, learnSlider, learnSub, paintGrey } from "./learn_kit.js";
 
 const FLOW_DRAWS = 8, FLOW_REACH = 4, FLOW_EPSILON = 3;
@@ -9,6 +9,7 @@ export class LearnFlow extends LearnChapter {
     const { digits, shape } = this.data;
     this.model = this.models[0];
     this.epsilon = [1, -0.6];
+    this.normal = normals(Date.now());
     this.move = framed(() => this.show());
     this.picker = new LearnPicker(digits, shape, { label: "Choose a digit", on: () => this.move() });
     this.original = learnPicture("The picture that goes in", { "data-testid": "flow-original" });
@@ -56,8 +57,7 @@ export class LearnFlow extends LearnChapter {
   put(z) { this.set(z.map((v, d) => (v - this.mean[d]) / this.std[d])); }
 
   redraw() {
-    const angle = 2 * Math.PI * Math.random(), radius = Math.sqrt(-2 * Math.log(1 - Math.random()));
-    this.set([radius * Math.cos(angle), radius * Math.sin(angle)]);
+    this.set([this.normal(), this.normal()]);
     this.drawsOf = null;
     this.move();
   }
@@ -83,10 +83,7 @@ export class LearnFlow extends LearnChapter {
 
   paintDraws() {
     this.drawsOf = this.chosen;
-    for (const canvas of this.draws) {
-      const angle = 2 * Math.PI * Math.random(), radius = Math.sqrt(-2 * Math.log(1 - Math.random()));
-      this.model.decoder.paint(canvas, this.codeOf([radius * Math.cos(angle), radius * Math.sin(angle)]));
-    }
+    for (const canvas of this.draws) this.model.decoder.paint(canvas, this.codeOf([this.normal(), this.normal()]));
   }
 
   tellCosts(picture, decoded) {

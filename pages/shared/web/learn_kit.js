@@ -1,20 +1,11 @@
 // What the chapters of the Learn page share: a slider, pictures, a chart to drag in, a map of codes.
-import { array, decoderFor, el, fade, framed, signed, theme } from "./common.js";
+import { TEN } from "./colouring.js";
+import { array, decoderFor, el, fade, framed, normals, signed, theme } from "./common.js";
 
 export const LEARN_HUES = { reconstruction: "#2f7fc1", kl: "#e69f00", inside: "#d55e00", outside: "#009e73" };
-export const LEARN_DIGITS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b5a100", "#7f4fc9", "#8c6d46", "#7d828c"];
 
-/** Normal draws that are the same on every visit (mulberry32, Box-Muller): noise held still can be compared. */
-export function learnNoise(n, seed) {
-  let state = seed >>> 0;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-  return Float64Array.from({ length: n }, () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
-}
+/** n normal draws that are the same on every visit: noise held still can be compared. */
+export const learnNoise = (n, seed) => Float64Array.from({ length: n }, normals(seed));
 
 export const learnBell = (x, mean, std) => Math.exp(-0.5 * ((x - mean) / std) ** 2) / (std * Math.sqrt(2 * Math.PI));
 
@@ -98,11 +89,12 @@ export class LearnPicker {
 
 /** A canvas with two linear axes. `paint(chart)` draws it; with `on` a point is moved by pointer or arrow keys: on([x, y]). */
 export class LearnChart {
-  constructor({ label, testid = null, view, paint, on = null, square = false, className = "", margin = [8, 8, 22, 8] }) {
+  constructor({ label, testid = null, view, paint, on = null, step = null, square = false, className = "", margin = [8, 8, 22, 8] }) {
     this.view = view;  // [x0, x1, y0, y1]
     this.margin = margin;  // top, right, bottom, left
     this.paintOn = paint;
     this.on = on;
+    this.step = step;  // of an arrow key, in values; a hundredth of the axis if null
     this.canvas = el("canvas", { class: `lxl-chart ${square ? "lxl-square" : ""} ${className}`, "data-testid": testid, role: "img", "aria-label": label });
     this.draw = framed(() => this.paintNow());
     this.watch = new ResizeObserver(() => this.draw());
@@ -122,8 +114,8 @@ export class LearnChart {
       const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
       if (!step || !this.at || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
-      const [x0, x1, y0, y1] = this.view, share = event.shiftKey ? 0.05 : 0.01;
-      this.on([this.at[0] + step[0] * share * (x1 - x0), this.at[1] + step[1] * share * (y1 - y0)]);
+      const [x0, x1, y0, y1] = this.view, share = event.shiftKey ? 0.05 : 0.01, by = (size) => this.step ?? share * size;
+      this.on([this.at[0] + step[0] * by(x1 - x0), this.at[1] + step[1] * by(y1 - y0)]);
     });
   }
 
@@ -261,7 +253,7 @@ export class LearnMap extends LearnChart {
     pen.globalAlpha = 0.55;
     const side = this.width < 260 ? 2.6 : 3.4;
     for (let i = 0; i < this.kinds.length; i++) {
-      pen.fillStyle = LEARN_DIGITS[this.kinds[i]];
+      pen.fillStyle = TEN[this.kinds[i]];
       pen.fillRect(this.px(this.xy[2 * i]) - side / 2, this.py(this.xy[2 * i + 1]) - side / 2, side, side);
     }
     pen.globalAlpha = 1;
@@ -276,7 +268,7 @@ export class LearnMap extends LearnChart {
     sums.forEach(([x, y, n], digit) => {
       if (!n) return;
       pen.strokeText(String(digit), this.px(x / n), this.py(y / n));
-      pen.fillStyle = LEARN_DIGITS[digit];
+      pen.fillStyle = TEN[digit];
       pen.fillText(String(digit), this.px(x / n), this.py(y / n));
     });
     return { canvas, stamp };
@@ -304,15 +296,19 @@ export class LearnChapter {
     this.root.dataset.testid = `learn-${data.chapter}`;
     this.root.classList.add(`lxl-${data.chapter}`);
     this.root.replaceChildren(el("div", { class: "lx-notice lx-notice-inline", role: "status" }, el("span", { class: "lx-spinner" }), el("span", { text: "Loading" })));
-    this.open().catch((error) => {
+    this.root.removeAttribute("data-ready");
+    this.open(data.version).catch((error) => {
+      if (data.version !== this.built) return;
       this.built = null;
       this.root.replaceChildren(el("p", { class: "lx-error", text: `This part could not be shown. ${error.message}` }));
       console.error(error);
     });
   }
 
-  async open() {
-    this.models = await Promise.all((this.data.models ?? []).map(learnModel));
+  async open(version) {
+    const models = await Promise.all((this.data.models ?? []).map(learnModel));
+    if (version !== this.built) return;  // a later rerun brought other data meanwhile, or the element is gone
+    this.models = models;
     for (const chart of this.charts.splice(0)) chart.destroy();
     this.root.replaceChildren(...this.build());
     this.show();
@@ -332,6 +328,7 @@ export class LearnChapter {
   }
 
   destroy() {
+    this.built = null;
     for (const chart of this.charts) chart.destroy();
     this.root.remove();
   }

@@ -96,7 +96,8 @@ export class LearnPixel extends LearnChapter {
   build() {
     Object.assign(this, { x: 1, p: 0.05 });
     this.move = framed(() => this.show());
-    const guess = (value) => { this.guess.set(Math.min(0.995, Math.max(0.005, value))); this.p = this.guess.value; this.move(); };
+    // Not the slider's own value: its steps are coarser than those of the arrow keys near 0 and 1.
+    const guess = (value) => { this.p = Math.min(0.995, Math.max(0.005, value)); this.guess.set(this.p); this.move(); };
     this.target = learnSlider({ label: [el("i", { text: "x" }), " the pixel's true grey"], min: 0, max: 1, step: 0.01, value: this.x, testid: "pixel-target", show: (v) => v.toFixed(2), on: (v) => { this.x = v; this.move(); } });
     this.guess = learnSlider({ label: [el("i", { text: "p" }), " what the decoder says"], min: 0.005, max: 0.995, step: 0.005, value: this.p, testid: "pixel-guess", show: (v) => v.toFixed(3), on: (v) => { this.p = v; this.move(); } });
     this.curves = this.chart(LearnChart, { label: "Both losses over the predicted value. Drag to move the prediction", testid: "pixel-curves", view: [0, 1, 0, 3.2], on: ([p]) => guess(p), paint: (chart) => this.paintCurves(chart) });

@@ -1,6 +1,7 @@
 // Chapter 4: the plain autoencoder beside the VAE, asked the same things.
 import { el, framed, signed, snap3 } from "./common.js";
 import { learnButton, LearnChapter, LearnMap, learnNoise, learnPart, LearnPicker, learnPicture } from "./learn_kit.js";
+import { nearestOnMap } from "./space.js";
 
 const PLAIN_SAMPLES = 16, PLAIN_STEPS = 9;
 const PLAIN_NAMES = { ae: "Plain autoencoder", vae: "VAE (β = 1)" };
@@ -89,15 +90,9 @@ export class LearnPlain extends LearnChapter {
       map.at = z;
       model.decoder.paint(picture, z);
       picture.dataset.z = JSON.stringify(z);
-      far.textContent = `z = (${z.map((v) => signed(v)).join(", ")})${beyond ? ", beyond the map" : ""}; nearest digit ${this.nearest(model, z).toFixed(2)} away`;
+      far.textContent = `z = (${z.map((v) => signed(v)).join(", ")})${beyond ? ", beyond the map" : ""}; nearest digit ${nearestOnMap(model.xy, ...z, 1).distances[0].toFixed(2)} away`;
     }
     this.draw();
-  }
-
-  nearest({ xy }, [x, y]) {
-    let best = Infinity;
-    for (let i = 0; i < xy.length; i += 2) best = Math.min(best, (xy[i] - x) ** 2 + (xy[i + 1] - y) ** 2);
-    return Math.sqrt(best);
   }
 
   paintMap(chart, model) {

@@ -2,6 +2,7 @@
 import { TEN, VIRIDIS } from "./colouring.js";
 import { array, count, el, fade, framed, mount, theme } from "./common.js";
 import { bitsOf, rowsInside } from "./lasso.js";
+import { pointAt } from "./space.js";
 
 const LINKED_REACH_PX = 14;
 const LINKED_MARGIN_PX = 12;
@@ -112,12 +113,8 @@ class LinkedPanel {
   }
 
   nearest([x, y]) {
-    let best = null, least = LINKED_REACH_PX;
-    for (let i = 0; i < this.px.length; i += 2) {
-      const distance = Math.hypot(this.px[i] - x, this.px[i + 1] - y);
-      if (distance < least) { least = distance; best = i >> 1; }
-    }
-    return best;
+    const row = pointAt(this.px, x, y, 1, 1, LINKED_REACH_PX);
+    return row < 0 ? null : row;
   }
 
   press(event) {
@@ -180,7 +177,7 @@ class LinkedView {
     this.args = args;
     this.data = args.data;
     const { text, primary } = theme(this.root);
-    const built = JSON.stringify([this.data.panels, this.data.colour, text]);
+    const built = JSON.stringify([this.data.version, this.data.panels, this.data.colour, text]);
     this.text = text;
     this.accent = primary;
     if (built === this.built) return;
@@ -192,7 +189,7 @@ class LinkedView {
     const { panels, colour, version, n } = this.data, mine = this.built;
     const [xy, values] = await Promise.all([Promise.all(panels.map((panel) => array(panel.xy, "f32"))), colour && array(colour.values, colour.kind === "categories" ? "u8" : "f32")]);
     if (mine !== this.built) return;
-    if (version !== this.version) this.chosen = new Set();
+    if (version !== this.version) { this.chosen = new Set(); this.looked = null; }
     this.version = version;
     this.css = this.colours(colour, values, n);
     this.showLegend(colour);

@@ -1,5 +1,5 @@
 // A picture to paint on: what is painted is hidden from the model. The mask has the picture's own pixels.
-import { el, mount, settled } from "./common.js";
+import { el, mount, settled, toBase64 } from "./common.js";
 
 const PAINT_SETTLE_MS = 300;
 const PAINT_SIDES = { Left: (x, y, w) => x < Math.floor(w / 2), Right: (x, y, w) => x >= w - Math.floor(w / 2), Top: (x, y, w, h) => y < Math.floor(h / 2), Bottom: (x, y, w, h) => y >= h - Math.floor(h / 2) };
@@ -9,9 +9,7 @@ function maskBits(mask) {
   if (!mask.includes(1)) return "";
   const bytes = new Uint8Array(Math.ceil(mask.length / 8));
   mask.forEach((on, i) => { if (on) bytes[i >> 3] |= 1 << (i & 7); });
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text);
+  return toBase64(bytes);
 }
 
 function maskOfBits(bits, n) {

@@ -1,17 +1,10 @@
 // What goes with a path: how far each frame is from the real codes, and where it runs on the map.
 import { colours } from "./colouring.js";
+import { svg } from "./common.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const TRACE_HEIGHT = 100;
 const MAP_MARGIN = 0.06;
 const POINT_ALPHA = 0.4;
-
-function svg(tag, attributes, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
 
 /** One bar per frame, its height the distance to the nearest real code in typical distances. */
 export class TraceChart {

@@ -1,8 +1,9 @@
 // One code given to several decoders: the sliders move all pictures at once.
-import { decoderFor, el, framed, mount, signed, snap3, styleForSize } from "./common.js";
+import { decoderFor, el, framed, mount, normals, signed, snap3, styleForSize } from "./common.js";
 
 class SameView {
   constructor(host) {
+    this.normal = normals(Date.now());
     this.paint = framed(() => this.shown.forEach(({ decoder, canvas }) => decoder.paint(canvas, this.z)));
     const button = (text, run, title) => el("button", { type: "button", class: "lx-button", text, title, on: { click: run } });
     this.pictures = el("div", { class: "lxk-pictures" });
@@ -11,13 +12,9 @@ class SameView {
     this.restTitle = el("summary");
     this.details = el("details", { class: "lx-details" }, this.restTitle, this.rest);
     this.notice = el("div", { class: "lx-notice lx-notice-inline", role: "status" }, el("span", { class: "lx-spinner" }), el("span", { text: "Loading the decoders" }));
-    const buttons = el("div", { class: "lx-buttons" }, button("Random", () => this.jump(() => snap3(this.normal())), "A draw from N(0, I) for all"), button("Zero", () => this.jump(() => 0), "All numbers to zero"));
+    const buttons = el("div", { class: "lx-buttons" }, button("Random", () => this.jump(() => snap3(Math.max(-3, Math.min(3, this.normal())))), "A draw from N(0, I) for all"), button("Zero", () => this.jump(() => 0), "All numbers to zero"));
     this.root = el("div", { class: "lx-root", "data-testid": "latent-same" }, this.notice, this.pictures, buttons, this.live, this.details);
     host.append(this.root);
-  }
-
-  normal() {
-    return Math.max(-3, Math.min(3, Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random())));
   }
 
   update({ data }) {
@@ -75,6 +72,7 @@ class SameView {
   }
 
   jump(value) {
+    if (!this.z) return;  // the decoders are still on their way
     this.z = this.z.map(value);
     this.rows.forEach((row) => row.show());
     this.paint();

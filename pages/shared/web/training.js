@@ -1,27 +1,17 @@
 // A run as it learns: pictures that get better, the map as it forms, its numbers as lines; and back to any moment.
-import { el, mount, resolve, once } from "./common.js";
+import { bytesOf, el, mount, once, svg } from "./common.js";
 import { colours } from "./colouring.js";
 
-const TRAINING_SVG = "http://www.w3.org/2000/svg";
 const TRAINING_GLIDE_MS = 450, TRAINING_PLAY_MS = 320;
 const TRAINING_CHART = { width: 240, height: 92 };
-
-function trainingSvg(tag, attributes, ...children) {
-  const node = document.createElementNS(TRAINING_SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
 
 const trainingNumber = (v) => (Math.abs(v) >= 1000 ? Math.round(v).toLocaleString("en-US") : v.toFixed(Math.abs(v) >= 100 ? 0 : Math.abs(v) >= 10 ? 1 : 2)).replace("-", "\u2212");
 const trainingTime = (seconds) => (seconds < 90 ? `${Math.round(seconds)} s` : `${(seconds / 60).toFixed(1)} min`);
 
-/** One picture [x, y, ...] per moment, fetched once: {sheets: {name: image}, xy}. */
+/** A moment, fetched once: {sheets: {name: image}, xy: places [2 * m], tile: [h, w], n tiles in a sheet}. */
 function trainingMoment(url) {
   return once(`moment:${url}`, async () => {
-    const response = await fetch(resolve(url));
-    if (!response.ok) throw new Error(`Could not load ${url} (${response.status}).`);
-    const found = await response.json();
+    const found = JSON.parse(new TextDecoder().decode(await bytesOf(url)));
     const raw = atob(found.xy), bytes = Uint8Array.from(raw, (letter) => letter.charCodeAt(0));
     const sheets = {};
     for (const name of ["originals", "reconstructions", "samples"]) {
@@ -69,8 +59,8 @@ class TrainingMap {
     this.legend.replaceChildren(...dots, ...(shown.length > 12 ? [el("span", { text: `and ${shown.length - 12} more` })] : []));
   }
 
-  show(xy, instantly) {
-    const from = this.xy && this.xy.length === xy.length && !instantly ? this.xy : null;
+  show(xy) {
+    const from = this.xy?.length === xy.length ? this.xy : null;
     cancelAnimationFrame(this.pending);
     if (!from || matchMedia("(prefers-reduced-motion: reduce)").matches) {
       this.xy = xy;
@@ -125,12 +115,12 @@ function trainingChart(chart, at) {
   const [x0, x1] = [Math.min(...xs), Math.max(...xs, Math.min(...xs) + 1e-9)];
   const px = (x) => 4 + (width - 8) * (x - x0) / (x1 - x0);
   const py = (y) => Math.min(height - 3, Math.max(3, 3 + (height - 6) * (1 - (y - lower + room) / (upper - lower + 2 * room))));
-  const lines = chart.lines.map((line, i) => trainingSvg("polyline", { class: `lxt-line lxt-line-${i}`, points: line.points.map(([x, y]) => `${px(x).toFixed(1)},${py(y).toFixed(1)}`).join(" ") }));
-  const ends = chart.lines.filter((line) => line.points.length).map((line, i) => trainingSvg("path", { class: `lxt-end lxt-line-${i}`, d: `M${px(line.points.at(-1)[0])} ${py(line.points.at(-1)[1])}h.01` }));
-  const cursor = at === null ? [] : [trainingSvg("line", { class: "lxt-cursor", x1: px(at), x2: px(at), y1: 0, y2: height })];
-  const words = chart.lines.filter((line) => line.points.length).map((line, i) => el("span", { class: `lxt-value lxt-line-${i}` }, line.name ? el("span", { text: line.name }) : null, el("b", { text: trainingNumber(line.points.at(-1)[1]) })));
+  const lines = chart.lines.map((line, i) => svg("polyline", { class: `lxt-line lxt-line-${i}`, points: line.points.map(([x, y]) => `${px(x).toFixed(1)},${py(y).toFixed(1)}`).join(" ") }));
+  const ends = chart.lines.map((line, i) => line.points.length && svg("path", { class: `lxt-end lxt-line-${i}`, d: `M${px(line.points.at(-1)[0])} ${py(line.points.at(-1)[1])}h.01` })).filter(Boolean);
+  const cursor = at === null ? [] : [svg("line", { class: "lxt-cursor", x1: px(at), x2: px(at), y1: 0, y2: height })];
+  const words = chart.lines.map((line, i) => line.points.length && el("span", { class: `lxt-value lxt-line-${i}` }, line.name ? el("span", { text: line.name }) : null, el("b", { text: trainingNumber(line.points.at(-1)[1]) })));
   return el("figure", { class: "lxt-figure", title: chart.hint }, el("figcaption", {}, el("b", { text: chart.title }), ...words),
-    trainingSvg("svg", { class: "lxt-chart", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": `${chart.title}: ${chart.hint}` }, ...cursor, ...lines, ...ends));
+    svg("svg", { class: "lxt-chart", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": `${chart.title}: ${chart.hint}` }, ...cursor, ...lines, ...ends));
 }
 
 /** What each latent dimension carries, largest first. */
@@ -184,15 +174,23 @@ class TrainingView {
     const moment = moments[this.at], isEnd = this.isLatest && !this.data.is_alive;
     const where = !moment.step ? "before training" : isEnd ? `after ${moment.epoch} epoch${moment.epoch === 1 ? "" : "s"}` : `epoch ${moment.epoch + 1}`;
     const words = `${this.isLatest && this.data.is_alive ? "now: " : ""}${where}, ${trainingTime(moment.seconds)}`;
-    this.said.textContent = words[0].toUpperCase() + words.slice(1);
+    const sentence = this.said.textContent = words[0].toUpperCase() + words.slice(1);
     this.drawNumbers(moment);
     if (this.painted === moment.url) return;
-    const loaded = await trainingMoment(moment.url);
     // Overtaken while loading: a newer wish is being answered.
-    if (this.data.moments[this.at]?.url !== moment.url || this.painted === moment.url) return;
+    const isWanted = () => this.data.moments[this.at]?.url === moment.url && this.painted !== moment.url;
+    let loaded;
+    try {
+      loaded = await trainingMoment(moment.url);
+    } catch (error) {
+      // Thinned out or cleaned away meanwhile; the next look at it, or the next moment, tries again.
+      if (isWanted()) this.said.textContent = `${sentence}. Its pictures could not be loaded. ${error.message}`;
+      return;
+    }
+    if (!isWanted()) return;
     this.painted = moment.url;
     for (const sheet of this.sheets) sheet.show(loaded);
-    this.map.show(loaded.xy, false);
+    this.map.show(loaded.xy);
     Object.assign(this.root.dataset, { ready: "true", step: moment.step });
   }
 

@@ -1,5 +1,5 @@
 // The latent walk: sliders along dimensions or vectors, the picture follows while they move.
-import { decoderFor, el, framed, mount, settled, snap3, styleForSize } from "./common.js";
+import { decoderFor, el, framed, mount, normals, settled, snap3, styleForSize } from "./common.js";
 import { WalkHistory } from "./walk_history.js";
 import { PlanePad } from "./walk_pad.js";
 import { codeAlong, coordinate, WalkRow } from "./walk_rows.js";
@@ -10,25 +10,13 @@ const TELL_MS = 250;
 const PLAY_SECONDS = 4;  // there and back
 const MAX_TEMPERATURE = 1.5;
 
-/** Small seeded generator (mulberry32), so that a sequence of random draws can be repeated. */
-function generator(seed) {
-  let state = seed >>> 0;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-}
-
 class WalkView {
   constructor(host) {
     this.listeners = new AbortController();
     this.rows = [];
     this.used = 0;
     this.temperature = 1;
-    this.normal = generator(20240607);
+    this.normal = normals(20240607);  // a sequence of random codes can be repeated
     this.follow = framed(() => this.paint());
     this.tell = settled(() => this.send(), TELL_MS);
     this.refill = settled(() => this.startStrips(), 120);
