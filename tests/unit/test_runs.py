@@ -23,6 +23,7 @@ from tests.fixtures import save_small
 from vae_core.cli import build_parser
 from vae_core.errors import TrainingError
 from vae_core.library import rename_model
+from vae_core.runs import launch
 from vae_core.runs.launch import _train, _wait, thread_settings
 from vae_core.runs.queue import QUEUES, Ticket, join_queue, places
 from vae_core.runs.record import (
@@ -266,13 +267,19 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(folder: str) -> None:
         start_run(Path(folder), "a", arguments=LONG)
 
 
-def test_threads_leave_busy_cores_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    threads = []
-    for load in (0.3, 1.2, 3.0, 20.0):
-        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, load, load))
-        threads.append(thread_settings().get("OMP_NUM_THREADS"))
-    assert threads == [None, "3", "1", "1"]
+@pytest.mark.parametrize(
+    ("n_cores", "percent", "threads", "is_asleep"),
+    [(4, 0, 3, False), (4, 10, 3, False), (4, 30, 2, True), (4, 100, 1, True), (2, 0, 1, False),
+     (1, 0, 1, False), (1, 100, 1, True)],
+)  # fmt: skip
+def test_threads_leave_a_core_and_busy_ones_to_others(
+    monkeypatch: pytest.MonkeyPatch, n_cores: int, percent: float, threads: int, is_asleep: bool
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: n_cores)
+    monkeypatch.setattr(launch.psutil, "cpu_percent", lambda _seconds: percent)
+    found = thread_settings()
+    assert found["OMP_NUM_THREADS"] == str(threads)
+    assert ("OMP_WAIT_POLICY" in found) == is_asleep
 
 
 def test_names_become_folder_names() -> None:
