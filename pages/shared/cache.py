@@ -65,7 +65,7 @@ def open_checkpoint(name: str | None) -> Checkpoint | None:
     try:
         return _load(str(paths[name]), card_time=(paths[name] / CARD).stat().st_mtime_ns)
     except ExplorerError as error:
-        st.error(str(error))
+        st.error(show.plain(str(error)))
         return None
 
 

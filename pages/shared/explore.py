@@ -59,11 +59,12 @@ def map_and_details(checkpoint: Checkpoint, view: View) -> None:
     found = search.take_new(checkpoint)
     if found is not None:
         put_region(data=data, key=_MAP, rows=found.rows)
-    goal = state.take_goal()
+    goal = state.goal()
     if goal is not None:
         wanted = _pick_of_goal(checkpoint, view, goal)
         put_pick(data=data, key=_MAP, pick=wanted)
         _remember(checkpoint, wanted)
+        state.reached(goal)
     chosen = _last_selection(checkpoint, view) or _asked_selection(checkpoint)
     # With nothing picked the first point's picture is shown: an empty panel explains less.
     data["select"] = chosen or {"row": 0}

@@ -55,7 +55,8 @@ def model_picker(listed: Sequence[Listed]) -> None:
             _choose(good)
         for item in listed:
             if item.card is None:
-                st.warning(f"**{item.path.name}** was left out: {item.problem}")
+                name, why = show.plain(item.path.name), show.plain(str(item.problem))
+                st.warning(f"**{name}** was left out: {why}")
 
 
 def _choose(good: Mapping[str, Listed]) -> None:
@@ -63,7 +64,8 @@ def _choose(good: Mapping[str, Listed]) -> None:
     wanted = st.session_state.get(_MODEL) or _linked(good) or DEFAULT_MODEL
     if wanted not in good:
         if wanted != DEFAULT_MODEL:
-            st.warning(f"There is no model '{wanted}' here; the first one is shown instead.")
+            named = show.plain(wanted)
+            st.warning(f"There is no model '{named}' here; the first one is shown instead.")
         wanted = DEFAULT_MODEL if DEFAULT_MODEL in good else names[0]
     chosen = st.selectbox(
         "Model",
@@ -83,7 +85,7 @@ def _choose(good: Mapping[str, Listed]) -> None:
     metrics = card.get("metrics", {})
     st.caption(
         f"{card['model']['n_latent']} latent dimensions, {metrics.get('active_units', '?')} in "
-        f"use · trained on {show.source_name(card)} · {card['n_codes']:,} of "
+        f"use · trained on {show.plain(show.source_name(card))} · {card['n_codes']:,} of "
         f"{card['n_images']:,} images on the map"
     )
 
@@ -96,7 +98,7 @@ def open_model(name: str) -> None:
 def forget_model(name: str) -> None:
     """A model is gone, from a callback: choose as at the start if it was the chosen one."""
     if st.session_state.get(_MODEL) == name:
-        for key in (_MODEL, "model_widget"):
+        for key in ("model_widget", _MODEL):
             st.session_state.pop(key, None)
         use_up("model")
 
@@ -146,7 +148,13 @@ def go_to(*, row: int | None = None, z: NDArray[np.float32] | None = None) -> No
     st.session_state[_GOAL] = {"row": row, "z": z}
 
 
-def take_goal() -> Mapping[str, Any] | None:
-    """What `go_to` asked for, once."""
-    goal: Mapping[str, Any] | None = st.session_state.pop(_GOAL, None)
-    return goal
+def goal() -> Mapping[str, Any] | None:
+    """What `go_to` asked for, until it is reached: a rerun may come before."""
+    asked: Mapping[str, Any] | None = st.session_state.get(_GOAL)
+    return asked
+
+
+def reached(asked: Mapping[str, Any]) -> None:
+    """The map shows what was asked for; a later wish stays."""
+    if st.session_state.get(_GOAL) is asked:
+        st.session_state.pop(_GOAL, None)

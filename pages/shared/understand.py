@@ -52,7 +52,7 @@ def _one(checkpoint: Checkpoint, item: Pictured, items: Sequence[Pictured]) -> N
     seen = cache.examination(checkpoint, item.pixels)
     found = cache.understanding(checkpoint, item.pixels, n=DRAWS)
     with st.container(border=True):
-        st.subheader(item.name)
+        st.subheader(show.plain(item.name))
         st.caption(" → ".join(item.steps))
         _pictures(seen, found)
         _verdict(cache.judged(checkpoint, item.pixels))

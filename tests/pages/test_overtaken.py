@@ -59,6 +59,21 @@ def overtaken(session: Session, cut: int, part: Callable[[], object]) -> None:
     part()
 
 
+@pytest.mark.usefixtures("session")
+def test_a_wish_stays_until_the_map_shows_it_and_a_later_one_beyond() -> None:
+    state.go_to(row=3)
+    first = state.goal()
+    assert first is not None
+    assert first == state.goal() == {"row": 3, "z": None}
+    state.go_to(row=4)
+    state.reached(first)
+    later = state.goal()
+    assert later is not None
+    assert later == {"row": 4, "z": None}
+    state.reached(later)
+    assert state.goal() is None
+
+
 # ---- starting runs -------------------------------------------------------------------------------
 def test_start_pressed_twice_is_one_run_and_it_is_shown(
     session: Session, buttons: Buttons, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
