@@ -37,6 +37,7 @@ def sections(checkpoint: Checkpoint, *, beside: Callable[[Checkpoint], None]) ->
 
     `beside` fills the place to the right of the choice.
     """
+    walk_code.hear(checkpoint)
     left, right = st.columns([8, 1.9])
     with right:
         beside(checkpoint)

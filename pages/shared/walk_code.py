@@ -12,7 +12,7 @@ from pages.shared import state
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import ExplorerError
 from vae_core.examine import snap
-from vae_core.export import read_permalink, read_plain
+from vae_core.export import read_permalink, read_plain, write_plain
 
 Floats = NDArray[np.float32]
 SECTION = "walk_section"
@@ -89,6 +89,17 @@ def told(checkpoint: Checkpoint) -> Floats:
     element = st.session_state.get(f"walk_{stand.version}")
     z = element.get("z") if element is not None else None
     return snap(np.array(z, np.float32)) if z else stand.code
+
+
+def hear(checkpoint: Checkpoint) -> None:
+    """Take over what the sliders told last; for every section.
+
+    A move and the choice of another section can come in one rerun, which then shows no sliders.
+    """
+    z = told(checkpoint)
+    if not np.array_equal(z, current(checkpoint).code):
+        move_to(checkpoint, z)
+        state.put_in_url(z=write_plain(z), code=None)
 
 
 def walk_from(checkpoint: Checkpoint, z: Floats, *, source: str) -> None:

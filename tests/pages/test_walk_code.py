@@ -9,6 +9,7 @@ from pages.shared import state, walk_code
 from tests.pages.reruns import CutError, Session
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import snap
+from vae_core.export import write_plain
 
 
 @pytest.mark.parametrize("cut", range(6))
@@ -56,3 +57,23 @@ def test_a_start_of_ones_own_outlasts_the_code_carried_before(
     walk_code.begin(faces_checkpoint)
     walk_code.walk_from(faces_checkpoint, codes[3], source="a cell of the grid")
     assert walk_code.begin(faces_checkpoint).source == "a cell of the grid"
+
+
+def test_a_move_that_comes_together_with_another_section_is_heard(
+    session: Session, faces_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address: dict[str, str | None] = {}
+    monkeypatch.setattr(state, "put_in_url", address.update)
+    z = snap(faces_checkpoint.codes.mean[4])
+    begun = walk_code.begin(faces_checkpoint)
+    walk_code.hear(faces_checkpoint)
+    assert address == {}
+    session[f"walk_{begun.version}"] = {"z": z.tolist()}
+    walk_code.hear(faces_checkpoint)
+    # The next run has no sliders and no word of them any more.
+    del session[f"walk_{begun.version}"]
+    walk_code.hear(faces_checkpoint)
+    after = walk_code.begin(faces_checkpoint)
+    np.testing.assert_array_equal(after.code, z)
+    assert after.version == begun.version
+    assert address == {"z": write_plain(z), "code": None}

@@ -23,8 +23,7 @@ from tests.fixtures import save_small
 from vae_core.cli import build_parser
 from vae_core.errors import TrainingError
 from vae_core.library import rename_model
-from vae_core.runs import launch
-from vae_core.runs.launch import _train, _wait, thread_settings
+from vae_core.runs.launch import _train, _wait
 from vae_core.runs.queue import QUEUES, Ticket, join_queue, places
 from vae_core.runs.record import (
     End,
@@ -265,21 +264,6 @@ def test_a_title_may_be_any_text(runs: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_sentence(folder: str) -> None:
     with pytest.raises(TrainingError, match=r"may be written to, and make room\.$"):
         start_run(Path(folder), "a", arguments=LONG)
-
-
-@pytest.mark.parametrize(
-    ("n_cores", "percent", "threads", "is_asleep"),
-    [(4, 0, 3, False), (4, 10, 3, False), (4, 30, 2, True), (4, 100, 1, True), (2, 0, 1, False),
-     (1, 0, 1, False), (1, 100, 1, True)],
-)  # fmt: skip
-def test_threads_leave_a_core_and_busy_ones_to_others(
-    monkeypatch: pytest.MonkeyPatch, n_cores: int, percent: float, threads: int, is_asleep: bool
-) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: n_cores)
-    monkeypatch.setattr(launch.psutil, "cpu_percent", lambda _seconds: percent)
-    found = thread_settings()
-    assert found["OMP_NUM_THREADS"] == str(threads)
-    assert ("OMP_WAIT_POLICY" in found) == is_asleep
 
 
 def test_names_become_folder_names() -> None:
