@@ -124,7 +124,8 @@ class Session:
         info.file_urls.CopyFrom(place)
         told = self.run([state])
         seconds = time.monotonic() - began
-        shows_it = any(name in part for part in told)
+        # Signs that Markdown would obey come with a backslash before them.
+        shows_it = any(name in part.replace("\\", "") for part in told)
         if not shows_it or not any("reconstructed-image" in part for part in told):
             raise RuntimeError(f"{name} is not on the page: {[part[:60] for part in told]}")
         return seconds
