@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from pages.shared import cache, models, models_list
 from tests.fixtures import save_small
 from tests.pages.conftest import OpenApp
+from tests.pages.test_pages import as_read
 from vae_core.checkpoint import CARD, Listed, read_card
 from vae_core.files import write_json
 from vae_core.library import packed_model
@@ -240,7 +241,7 @@ def test_cards_changed_by_hand_are_one_sentence_each_and_break_no_other(
         (folder / CARD).write_text(json.dumps(card))
     app = open_app("models", folder=two)
     assert titles(app) == ["Apple pie", "Zebra"]
-    told = [warning.value for warning in app.sidebar.warning]
+    told = [as_read(warning.value) for warning in app.sidebar.warning]
     assert [text.split("**")[1] for text in told] == sorted(n.replace(" ", "-") for n in CHANGES)
     assert [e.value for e in open_app("home", folder=two).exception] == []
 

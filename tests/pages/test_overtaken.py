@@ -225,7 +225,7 @@ def test_a_member_chosen_in_the_table_leads_the_map_to_it(
     monkeypatch.setattr(st, "dataframe", lambda *_, **__: {"selection": {"rows": [2]}})
     monkeypatch.setattr(st, "rerun", lambda **_: None)
     overtaken(session, cut, lambda: region_members.members(faces_checkpoint, found, picked=None))
-    goal = state.take_goal()
+    goal = state.goal()
     assert goal is not None and goal["row"] == 7
 
 

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import OpenApp
 from tests.pages.pictures import bad_pictures, good_pictures, png
+from tests.pages.test_pages import as_read
 
 OPAQUE = "application/octet-stream"
 
@@ -30,8 +31,7 @@ def shown(app: AppTest) -> list[str]:
 
 
 def headings(app: AppTest) -> list[str]:
-    """As they are read on the screen: a backslash before a sign is Markdown's."""
-    return [re.sub(r"\\(.)", r"\1", element.value) for element in app.subheader]
+    return [as_read(element.value) for element in app.subheader]
 
 
 @pytest.mark.parametrize("model", ["digits-2d", "faces-tiny"])
