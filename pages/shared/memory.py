@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import threading
 import time
 from functools import lru_cache
+from threading import Event, Lock, Timer
+
+from streamlit.runtime import get_instance
 
 # Long enough that a page with twenty visitors is tidied once, not twenty times.
 QUIET_SECONDS = 3.0
 # Looking over everything stops the server for a tenth of a second.
 FREEZE_EVERY_SECONDS = 60.0
+# Streamlit keeps a lost session for two minutes.
+GONE_SECONDS = 130.0
 ARENAS, _ARENA_MAX = 2, -8  # the latter is M_ARENA_MAX of malloc.h
 
 
@@ -52,15 +56,37 @@ def trim() -> bool:
         return False
 
 
+def forget_gone() -> bool:
+    """Drop the sessions whose visitors left two minutes ago, uploads and all; whether it could.
+
+    Streamlit does that by itself only when the next visitor leaves, and has no public way to ask.
+    """
+    done = Event()
+
+    def expire() -> None:
+        sessions.expire()
+        done.set()
+
+    try:
+        runtime = get_instance()
+        sessions = runtime._session_mgr._session_storage._cache  # type: ignore[attr-defined]
+        # Where all others use it: it is not made for threads.
+        loop = runtime._async_objs.eventloop  # type: ignore[union-attr]
+        loop.call_soon_threadsafe(expire)
+    except (AttributeError, RuntimeError):
+        return False
+    return done.wait(QUIET_SECONDS)
+
+
 class _Keeper:
-    """Freezes and trims some seconds after the last run.
+    """Freezes and trims some seconds after the last run, and when its visitor has long gone.
 
     glibc keeps what threads freed for each thread apart; photographs of twelve megapixels
     that came at once would stay resident for ever.
     """
 
     def __init__(self) -> None:
-        self._lock, self._timer = threading.Lock(), threading.Timer(0, str)
+        self._lock, self._timers = Lock(), list[Timer]()
         self._frozen = -FREEZE_EVERY_SECONDS
 
     def settle(self) -> None:
@@ -68,10 +94,12 @@ class _Keeper:
         with self._lock:
             if self._frozen < 0:
                 self._freeze()
-            self._timer.cancel()
-            self._timer = threading.Timer(QUIET_SECONDS, self._tidy)
-            self._timer.daemon = True
-            self._timer.start()
+            for timer in self._timers:
+                timer.cancel()
+            self._timers = [Timer(QUIET_SECONDS, self._tidy), Timer(GONE_SECONDS, self._clear)]
+            for timer in self._timers:
+                timer.daemon = True
+                timer.start()
 
     def _freeze(self) -> None:
         self._frozen = time.monotonic()
@@ -82,6 +110,10 @@ class _Keeper:
             if time.monotonic() - self._frozen >= FREEZE_EVERY_SECONDS:
                 self._freeze()
         trim()
+
+    def _clear(self) -> None:
+        forget_gone()
+        self._tidy()
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,13 @@ from pages.shared import memory
 from tests.fixtures import ROOT
 
 GLIBC = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs glibc")
+
+
+def said_by(code: str) -> str:
+    """What a new process prints: settings of malloc hold for all of it."""
+    command = [sys.executable, "-c", f"from pages.shared import memory\n{code}"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 class Timer:
@@ -35,31 +43,30 @@ class Timer:
 
 def test_freed_memory_goes_back_once_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     Timer.made, told = [], list[int]()
-    monkeypatch.setattr(memory.threading, "Timer", Timer)
+    monkeypatch.setattr(memory, "Timer", Timer)
     monkeypatch.setattr(memory, "trim", lambda: told.append(1))
     for _ in range(5):
         memory.settle()
-    (waiting,) = [timer for timer in Timer.made if timer.is_on]
-    assert waiting.seconds == memory.QUIET_SECONDS and told == []
-    waiting.act()
+    soon, late = [timer for timer in Timer.made if timer.is_on]
+    assert (soon.seconds, late.seconds) == (memory.QUIET_SECONDS, memory.GONE_SECONDS)
+    assert told == []
+    soon.act()
     assert told == [1]
+    late.act()
+    assert told == [1, 1]
 
 
 @GLIBC
 def test_trimming_gives_back_what_lies_between_things_still_in_use() -> None:
     # Each freed block is below one still held, so that glibc alone keeps it.
-    code = (
+    said = said_by(
         "import gc; from pathlib import Path\n"
-        "from pages.shared import memory\n"
         "def resident(): return int(Path('/proc/self/statm').read_text().split()[1]) * 4096\n"
         "blocks = [bytearray(60_000) for _ in range(2_000)]\n"
         "held = blocks[1::20]; del blocks; gc.collect()\n"
         "before = resident(); memory.trim(); print(before - resident())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    assert int(done.stdout) > 50_000_000
+    assert int(said) > 50_000_000
 
 
 def test_elsewhere_there_is_nothing_to_trim(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,14 +75,14 @@ def test_elsewhere_there_is_nothing_to_trim(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(ctypes, "CDLL", refuse)
     assert memory.trim() is False
+    assert memory.share_arenas.__wrapped__() is False
 
 
 @GLIBC
 @pytest.mark.parametrize(("is_shared", "least", "most"), [(True, 1, 2), (False, 3, 99)])
 def test_threads_share_arenas(is_shared: bool, least: int, most: int) -> None:
-    code = (
-        "import ctypes, threading; from pages.shared import memory\n"
-        f"{'assert memory.share_arenas()' if is_shared else ''}\n"
+    said = said_by(
+        f"import ctypes, threading\n{'assert memory.share_arenas()' if is_shared else ''}\n"
         "gate, held = threading.Barrier(12), []\n"
         "def work():\n"
         "    gate.wait(); held.append([bytearray(5_000) for _ in range(50)]); gate.wait()\n"
@@ -84,10 +91,7 @@ def test_threads_share_arenas(is_shared: bool, least: int, most: int) -> None:
         "libc = ctypes.CDLL(None)\n"
         "libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, 'stdout')); libc.fflush(None)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    assert least <= done.stdout.count("<heap nr=") <= most
+    assert least <= said.count("<heap nr=") <= most
 
 
 def test_what_is_loaded_is_frozen_and_what_died_is_collected() -> None:
@@ -108,16 +112,51 @@ def test_what_is_loaded_is_frozen_and_what_died_is_collected() -> None:
 
 def test_everything_is_looked_over_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     Timer.made, told, now = [], list[int](), 1_000.0
-    monkeypatch.setattr(memory.threading, "Timer", Timer)
+    monkeypatch.setattr(memory, "Timer", Timer)
     monkeypatch.setattr(memory.time, "monotonic", lambda: now)
     monkeypatch.setattr(memory, "freeze", lambda: told.append(1))
     keeper = memory._Keeper()
     for _ in range(3):
         keeper.settle()
-        Timer.made[-1].act()
+        Timer.made[-2].act()
     assert len(told) == 1
     now += memory.FREEZE_EVERY_SECONDS
     keeper.settle()
     assert len(told) == 1
-    Timer.made[-1].act()
+    Timer.made[-2].act()
     assert len(told) == 2
+
+
+def test_who_has_gone_is_forgotten_without_another_visitor(tmp_path: Path) -> None:
+    (tmp_path / "page.py").touch()
+    said = said_by(
+        "import asyncio, weakref\n"
+        "from streamlit.runtime import Runtime, RuntimeConfig\n"
+        "from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage\n"
+        "from streamlit.runtime.memory_session_storage import MemorySessionStorage\n"
+        "from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager\n"
+        "class Client:\n"
+        "    client_context = None\n"
+        "    def write_forward_msg(self, message): pass\n"
+        "async def main():\n"
+        f"    runtime = Runtime(RuntimeConfig({str(tmp_path / 'page.py')!r},\n"
+        "        MemoryMediaFileStorage('/media'), MemoryUploadedFileManager('/upload'),\n"
+        "        session_storage=MemorySessionStorage(ttl_seconds=0.2)))\n"
+        "    await runtime.start()\n"
+        "    name = runtime.connect_session(Client(), user_info={})\n"
+        "    session = weakref.ref(runtime._session_mgr.get_session_info(name).session)\n"
+        "    memory.freeze()\n"
+        "    runtime.disconnect_session(name)\n"
+        "    for seconds in (0, 0.4):\n"
+        "        await asyncio.sleep(seconds)\n"
+        "        told = await asyncio.to_thread(memory.forget_gone)\n"
+        "        memory.freeze()\n"
+        "        print(told, session() is None)\n"
+        "asyncio.run(main())"
+    )
+    # Within the time a visitor may come back nothing is dropped.
+    assert said.split() == ["True", "False", "True", "True"]
+
+
+def test_without_a_server_there_is_nobody_to_forget() -> None:
+    assert memory.forget_gone() is False

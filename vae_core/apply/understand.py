@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vae_core.checkpoint import Checkpoint
 from vae_core.errors import ConfigError, DataError
+from vae_core.grid import to_bytes
 
 Floats = NDArray[np.float32]
 
@@ -27,13 +28,13 @@ LEAST_WIDTH: Final = 1e-4
 class Understanding:
     """K draws from q(z|x) of one picture.
 
-    `codes` `[K,D]`; `pictures` `[K,C,H,W]` in [0,1]; `spread` `[H,W]`, the standard deviation of
-    each pixel over the draws, averaged over channels; `mean`, `std` `[D]` of the posterior;
-    `correlation` `[D,D]`, None where the posterior is diagonal. All float32.
+    `codes` `[K,D]`; `pictures` uint8 `[K,C,H,W]`; `spread` `[H,W]`, the standard deviation of
+    each pixel over the draws, averaged over channels, in [0,1]; `mean`, `std` `[D]` of the
+    posterior; `correlation` `[D,D]`, None where the posterior is diagonal. Else float32.
     """
 
     codes: Floats
-    pictures: Floats
+    pictures: NDArray[np.uint8]
     spread: Floats
     mean: Floats
     std: Floats
@@ -97,7 +98,7 @@ def understand(
     full = posterior.covariance[0] if posterior.factor is not None else None
     return Understanding(
         codes=codes.cpu().numpy(),
-        pictures=pictures.cpu().numpy(),
+        pictures=to_bytes(pictures.cpu().numpy()),
         spread=pictures.std(0, correction=0).mean(0).cpu().numpy(),
         mean=posterior.mean[0].cpu().numpy(),
         std=posterior.std[0].cpu().numpy(),
