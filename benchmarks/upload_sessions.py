@@ -229,7 +229,7 @@ def measure(app: RunningApp, model: str, *, n: int) -> dict[str, object]:
     after = app.memory_mb()
     with chromium() as browser:
         person = [in_a_browser(browser, app, model, others=0, seed=i) for i in range(1, 8)]
-        among = [in_a_browser(browser, app, model, others=n - 1, seed=i) for i in range(20, 28)]
+        among = [in_a_browser(browser, app, model, others=n - 1, seed=i) for i in range(20, 40)]
     single = float(np.median(alone))
     p95 = float(np.quantile(together, 0.95)) if together else float("nan")
     # The bar is on what a person waits: the server's part alone is over in a fifth of a second.

@@ -2,7 +2,8 @@
 import { bytesOf, el, mount, once, svg } from "./common.js";
 import { colours } from "./colouring.js";
 
-const TRAINING_GLIDE_MS = 450, TRAINING_PLAY_MS = 320;
+// While it trains few frames must do: each takes some milliseconds from the training.
+const TRAINING_GLIDE_MS = 450, TRAINING_CALM_MS = 90, TRAINING_PLAY_MS = 320;
 const TRAINING_CHART = { width: 240, height: 92 };
 
 const trainingNumber = (v) => (Math.abs(v) >= 1000 ? Math.round(v).toLocaleString("en-US") : v.toFixed(Math.abs(v) >= 100 ? 0 : Math.abs(v) >= 10 ? 1 : 2)).replace("-", "\u2212");
@@ -59,9 +60,9 @@ class TrainingMap {
     this.legend.replaceChildren(...dots, ...(shown.length > 12 ? [el("span", { text: `and ${shown.length - 12} more` })] : []));
   }
 
-  show(xy) {
+  show(xy, { isCalm }) {
     const from = this.xy?.length === xy.length ? this.xy : null;
-    cancelAnimationFrame(this.pending);
+    this.halt();
     if (!from || matchMedia("(prefers-reduced-motion: reduce)").matches) {
       this.xy = xy;
       this.paint();
@@ -72,9 +73,16 @@ class TrainingMap {
       const t = Math.min(1, (now - began) / TRAINING_GLIDE_MS), eased = t * t * (3 - 2 * t);
       this.xy = xy.map((v, i) => start[i] + eased * (v - start[i]));
       this.paint();
-      if (t < 1) this.pending = requestAnimationFrame(glide);
+      if (t < 1) next();
     };
-    this.pending = requestAnimationFrame(glide);
+    const frame = () => { this.pending = requestAnimationFrame(glide); };
+    const next = () => { if (isCalm) this.waiting = setTimeout(frame, TRAINING_CALM_MS); else frame(); };
+    next();
+  }
+
+  halt() {
+    clearTimeout(this.waiting);
+    cancelAnimationFrame(this.pending);
   }
 
   paint() {
@@ -101,7 +109,7 @@ class TrainingMap {
   }
 
   stop() {
-    cancelAnimationFrame(this.pending);
+    this.halt();
     this.watch.disconnect();
   }
 }
@@ -190,7 +198,7 @@ class TrainingView {
     if (!isWanted()) return;
     this.painted = moment.url;
     for (const sheet of this.sheets) sheet.show(loaded);
-    this.map.show(loaded.xy);
+    this.map.show(loaded.xy, { isCalm: this.data.is_alive && !this.timer });
     Object.assign(this.root.dataset, { ready: "true", step: moment.step });
   }
 
