@@ -91,3 +91,21 @@ def test_pages_link_to_each_other_without_reload(visit: Visit) -> None:
     foreign = [n for n in names if not n.startswith(("http://127.0.0.1", "data:", "blob:"))]
     # Streamlit asks fonts.gstatic.com for the picture in the tab; without a network it has none.
     assert [name for name in foreign if not name.endswith(".svg")] == []
+
+
+def test_what_an_element_tells_as_its_page_is_left_does_not_empty_the_next(visit: Visit) -> None:
+    page = visit("/?model=faces-tiny")
+    map_of(page)
+    page.evaluate("""() => {
+      let host = document.querySelector('[data-testid=latent-map]');
+      while (!host.lxView) host = host.parentElement;
+      const { args } = host.lxView;
+      [...document.querySelectorAll('a[href]')].find((a) => a.pathname === '/explore').click();
+      // As a click on the map a moment before does: it is told only once the hand rests.
+      args.setTriggerValue('pick', { kind: 'point', row: 1 });
+    }""")
+    page.get_by_label("Colour by").wait_for()
+    map_of(page)
+    # The page that is there now is heard.
+    click_map(page, places_on(page).points[1])
+    eventually(lambda: "point=" in address(page), what=address(page))

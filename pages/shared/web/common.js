@@ -139,6 +139,25 @@ export function styleForSize(canvas, [h, w]) {
   canvas.style.aspectRatio = `${w} / ${h}`;
 }
 
+/** Notes when a link to another page of the app is followed, before Streamlit hears of it. */
+function noteLeaving(event) {
+  const link = event.target.closest?.("a[href]");
+  const stays = !link || link.target || link.hasAttribute("download") || event.ctrlKey || event.metaKey || event.shiftKey;
+  if (!stays && link.origin === location.origin && link.pathname !== location.pathname) LX.leftAt = performance.now();
+}
+
+/**
+ * `send`, but not from a page that was just left: Streamlit answers what an element tells then with a run of the
+ * old page, and its browser side takes the new page's content away. A page that stays is drawn anew, and tells again.
+ */
+function unlessLeft(host, send) {
+  if (LX.leftAt === undefined) {
+    LX.leftAt = -1;
+    document.addEventListener("click", noteLeaving, true);
+  }
+  return (...values) => { if (LX.leftAt <= host.lxUpdatedAt) send(...values); };
+}
+
 /**
  * Streamlit calls the element on each rerun and each change of theme. It also runs the returned clean-up
  * when a rerun overtakes a pending call, so a view is destroyed only if its host really left the page.
@@ -146,7 +165,8 @@ export function styleForSize(canvas, [h, w]) {
 export function mount(View, args) {
   const host = args.parentElement;
   const view = (host.lxView ??= new View(host));
-  view.update(args);
+  host.lxUpdatedAt = performance.now();
+  view.update({ ...args, setTriggerValue: unlessLeft(host, args.setTriggerValue), setStateValue: unlessLeft(host, args.setStateValue) });
   return () => setTimeout(() => {
     if (host.isConnected || host.lxView !== view) return;
     view.destroy();
