@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,11 @@ from tests.fixtures import ROOT
 from tests.pages.reruns import Session
 
 OpenApp = Callable[..., AppTest]
+
+
+def as_read(text: str) -> str:
+    """Markdown as it is on the screen: a backslash keeps the sign after it from being obeyed."""
+    return re.sub(r"\\(.)", r"\1", text)
 
 
 class _FramedPages(PagesManager):

@@ -15,8 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import cache, models, models_list
 from tests.fixtures import save_small
-from tests.pages.conftest import OpenApp
-from tests.pages.test_pages import as_read
+from tests.pages.conftest import OpenApp, as_read
 from vae_core.checkpoint import CARD, Listed, read_card
 from vae_core.files import write_json
 from vae_core.library import packed_model

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.conftest import OpenApp
+from tests.pages.conftest import OpenApp, as_read
 
 PAGES = ("home", "explore", "walk", "reconstruct", "label")
 
@@ -20,11 +19,6 @@ def words(app: AppTest) -> str:
     """All sentences of the page that tell of a state."""
     shown = [*app.error, *app.warning, *app.info, *app.caption, *app.markdown, *app.subheader]
     return "\n".join(element.value for element in shown)
-
-
-def as_read(text: str) -> str:
-    """Markdown as it is on the screen: a backslash keeps the sign after it from being obeyed."""
-    return re.sub(r"\\(.)", r"\1", text)
 
 
 def assert_whole(app: AppTest) -> None:

@@ -10,9 +10,8 @@ import pytest
 from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.conftest import OpenApp
+from tests.pages.conftest import OpenApp, as_read
 from tests.pages.pictures import bad_pictures, good_pictures, png
-from tests.pages.test_pages import as_read
 
 OPAQUE = "application/octet-stream"
 
