@@ -40,8 +40,8 @@ def share_arenas() -> bool:
 def freeze() -> None:
     """Take all that is alive now out of the garbage collector's sight until the next call.
 
-    Streamlit collects garbage after every run; walking over torch's objects each time
-    costs more than the run itself. What died since the last call is collected here.
+    Walking over torch's objects at each collection costs more than a run of a page. What died
+    since the last call is collected here.
     """
     gc.unfreeze()
     gc.collect()
@@ -109,6 +109,8 @@ class _Keeper:
         with self._lock:
             if time.monotonic() - self._frozen >= FREEZE_EVERY_SECONDS:
                 self._freeze()
+            else:
+                gc.collect()
         trim()
 
     def _clear(self) -> None:

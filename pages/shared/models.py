@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from vae_core.checkpoint import CARD, Checkpoint, Listed, list_checkpoints
@@ -26,10 +27,36 @@ def listed_checkpoints() -> list[Listed]:
     found: dict[str, Listed] = {}
     for folder in _folders():
         inside = (folder / CARD).is_file()
-        for item in list_checkpoints(folder.parent) if inside else list_checkpoints(folder):
+        looked_into = folder.parent if inside else folder
+        for item in _list(looked_into, _trace(looked_into)):
             if not inside or item.path == folder:
                 found.setdefault(item.path.name, item)
     return sorted(found.values(), key=lambda item: (item.path.name != "faces", item.path.name))
+
+
+@lru_cache(maxsize=32)
+def _list(folder: Path, trace: tuple[object, ...]) -> tuple[Listed, ...]:  # noqa: ARG001  (other files, another list)
+    """Each run of each page asks several times: the cards are read anew only when one changed."""
+    return tuple(list_checkpoints(folder))
+
+
+def _trace(folder: Path) -> tuple[object, ...]:
+    """What changes when a checkpoint below `folder` comes, goes or gets another card."""
+    if not folder.is_dir():
+        return ()
+    return tuple(
+        (path.name, *(_stamp(path / name) for name in (CARD, "model.safetensors")))
+        for path in sorted(folder.iterdir())
+    )
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        now = path.stat()
+    except OSError:
+        return ()
+    # A card is written whole under another name and then moved here: the inode tells that, too.
+    return now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
 
 def folder_for_runs() -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +31,16 @@ STYLE = """<style>
 .lxs-bar i {display:block; height:100%; border-radius:.3rem; background:#4c6ef5}
 .lxs-shares small {opacity:.75; font-variant-numeric:tabular-nums}
 </style>"""
+
+
+@dataclass(frozen=True)
+class _Html:
+    """HTML that Streamlit takes as it is: in a string it looks for indents, in pictures as well."""
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.text
 
 
 def data_uri(image: NDArray[Any]) -> str:
@@ -80,7 +91,7 @@ def pictures(
         _picture(image, caption, width=limit, testid=mark, light=light)
         for (image, caption), mark in zip(images, marks, strict=True)
     ]
-    st.html(f'{STYLE}<div class="lxs-row">{"".join(parts)}</div>')
+    st.html(_Html(f'{STYLE}<div class="lxs-row">{"".join(parts)}</div>'))
 
 
 def shares(rows: Sequence[tuple[str, float, str]]) -> None:

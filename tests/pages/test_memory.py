@@ -110,6 +110,28 @@ def test_what_is_loaded_is_frozen_and_what_died_is_collected() -> None:
     assert gone() is None
 
 
+def test_what_uploads_left_in_circles_goes_when_it_is_quiet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Timer.made = []
+    monkeypatch.setattr(memory, "Timer", Timer)
+    keeper = memory._Keeper()
+    keeper.settle()
+
+    class Loop:
+        def __init__(self) -> None:
+            self.myself = self
+
+    # Made after the last freezing, which is due again in a minute only.
+    loop = Loop()
+    gone = weakref.ref(loop)
+    keeper.settle()
+    del loop
+    assert gone() is not None
+    Timer.made[-2].act()
+    assert gone() is None
+
+
 def test_everything_is_looked_over_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     Timer.made, told, now = [], list[int](), 1_000.0
     monkeypatch.setattr(memory, "Timer", Timer)
