@@ -7,7 +7,6 @@ is stopped as soon as its answer is no longer wanted.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -19,7 +18,6 @@ from typing import Any, Literal
 import streamlit as st
 
 from pages.shared import show
-from vae_core.runs.launch import thread_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 VERB = ("-m", "vae_core", "estimate")
@@ -57,11 +55,10 @@ class EstimateJob:
             if self._unwanted.is_set():
                 return
             self._process = subprocess.Popen(
-                [sys.executable, *VERB, *self.arguments, "--json"],
+                # As the run itself will have it.
+                [sys.executable, *VERB, *self.arguments, "--share-cores", "--json"],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, text=True, encoding="utf-8",
-                # As the run itself will have it.
-                env={**thread_settings(), **os.environ},
             )  # fmt: skip
             if self._unwanted.is_set():
                 self._process.kill()

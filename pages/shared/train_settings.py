@@ -161,5 +161,5 @@ def _without_device(arguments: tuple[str, ...]) -> tuple[str, ...]:
 
 def command_line(data: tuple[str, ...], settings: Settings, *, out: str) -> str:
     """The command that makes the same run, to be copied; `data` are the flags of the images."""
-    words = ("train", *data, *settings.arguments, "--title", settings.title)
-    return shlex.join(("python", "-m", "vae_core", *words, "--out", out, "--watch"))
+    words = ("train", *data, *settings.arguments, "--title", settings.title, "--out", out)
+    return shlex.join(("python", "-m", "vae_core", *words, "--watch", "--share-cores"))

@@ -41,6 +41,13 @@ class Timer:
         self.is_on = False
 
 
+class Loop:
+    """What only a collection finds."""
+
+    def __init__(self) -> None:
+        self.myself = self
+
+
 def test_freed_memory_goes_back_once_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     Timer.made, told = [], list[int]()
     monkeypatch.setattr(memory, "Timer", Timer)
@@ -95,10 +102,6 @@ def test_threads_share_arenas(is_shared: bool, least: int, most: int) -> None:
 
 
 def test_what_is_loaded_is_frozen_and_what_died_is_collected() -> None:
-    class Loop:
-        def __init__(self) -> None:
-            self.myself = self
-
     loop = Loop()
     gone = weakref.ref(loop)
     memory.freeze()
@@ -113,22 +116,32 @@ def test_what_is_loaded_is_frozen_and_what_died_is_collected() -> None:
 def test_what_uploads_left_in_circles_goes_when_it_is_quiet(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    Timer.made = []
+    Timer.made, now = [], 1_000.0
     monkeypatch.setattr(memory, "Timer", Timer)
+    monkeypatch.setattr(memory.time, "monotonic", lambda: now)
     keeper = memory._Keeper()
     keeper.settle()
-
-    class Loop:
-        def __init__(self) -> None:
-            self.myself = self
-
-    # Made after the last freezing, which is due again in a minute only.
     loop = Loop()
     gone = weakref.ref(loop)
-    keeper.settle()
     del loop
+    # Another visitor in the same moment does not pay for it.
+    keeper.settle()
     assert gone() is not None
     Timer.made[-2].act()
+    assert gone() is None
+
+
+def test_many_visits_do_not_wait_for_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    Timer.made, now = [], 1_000.0
+    monkeypatch.setattr(memory, "Timer", Timer)
+    monkeypatch.setattr(memory.time, "monotonic", lambda: now)
+    keeper = memory._Keeper()
+    keeper.settle()
+    loop = Loop()
+    gone = weakref.ref(loop)
+    del loop
+    now += memory.COLLECT_EVERY_SECONDS
+    keeper.settle()
     assert gone() is None
 
 

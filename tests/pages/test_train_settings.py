@@ -106,7 +106,7 @@ def test_an_option_goes_into_the_arguments(app: AppTest) -> None:
     assert words[words.index("--beta") + 1] == "2.5"
     line = command_line(("--data", "/x/so me.zip"), settings(app), out="runs/some")
     assert line.startswith("python -m vae_core train --data '/x/so me.zip' --objective beta-vae")
-    assert line.endswith("--out runs/some --watch")
+    assert line.endswith("--out runs/some --watch --share-cores")
 
 
 def test_the_device_is_the_queues_not_an_argument(app: AppTest) -> None:

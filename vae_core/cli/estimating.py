@@ -26,7 +26,7 @@ def run_estimate(args: argparse.Namespace) -> int:
     """Measure a few steps and tell what a whole run with these flags takes."""
     config = config_of(args)
     keep_freed_memory()
-    runtime = choose_runtime(config.device, config.precision)
+    runtime = choose_runtime(config.device, config.precision, share_cores=args.share_cores)
     began = time.monotonic()
     chosen = {"n_images": args.images, "size": args.size, "channels": args.channels}
     images = with_validation(load(args, chosen, seed=config.seed), seed=config.seed)

@@ -53,6 +53,10 @@ def add_train_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--resume", action="store_true", help="go on with a stopped run")
     verb.add_argument("--overwrite", action="store_true", help="replace what --out holds")
     verb.add_argument(
+        "--share-cores", action="store_true",
+        help="use fewer threads while others need cores (which changes how results are rounded)",
+    )  # fmt: skip
+    verb.add_argument(
         "--watch", action="store_true",
         help="write progress and snapshots to OUT/training, and listen to what is asked there",
     )  # fmt: skip
@@ -96,7 +100,9 @@ def run_train(args: argparse.Namespace) -> int:
     if not args.overwrite:
         check_folder(args.out, resume=args.resume, config=config)
     keep_freed_memory()
-    runtime = choose_runtime(_device_name(config.device, processes), config.precision)
+    runtime = choose_runtime(
+        _device_name(config.device, processes), config.precision, share_cores=args.share_cores
+    )
     initial = load_checkpoint(args.start_from).model if args.start_from else None
     chosen_data = {"n_images": args.images, "size": args.size, "channels": args.channels}
     quiet = not processes.is_main

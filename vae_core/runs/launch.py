@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
-import psutil
-
 from vae_core.errors import ExplorerError, TrainingError
 from vae_core.runs.queue import Ticket, join_queue
 from vae_core.runs.record import End, begin_anew, read_record, write_end
@@ -24,7 +22,6 @@ from vae_core.train.control import clear_talk, has_state, read_ask, write_ask
 
 READY: Final = "ready"
 POLL_SECONDS: Final = 0.25
-BUSY_SECONDS: Final = 0.3
 STOPPED, BROKEN = 130, 1
 
 
@@ -110,26 +107,9 @@ def _wait(folder: Path, ticket: Ticket) -> End | None:
         time.sleep(POLL_SECONDS)
 
 
-def thread_settings() -> dict[str, str]:
-    """How torch's threads should be set up on this machine as busy as it is now.
-
-    Threads wait for each other by spinning, which is the fastest as long as each has a core of
-    its own; one that has not stops all (docs/decisions/0012). So one core is left to the app and
-    to whoever watches; where there is other work still more are, and the threads wait asleep.
-    """
-    n_cores = os.cpu_count() or 1
-    # Not the load average: it remembers the run that has just ended.
-    n_busy = round(psutil.cpu_percent(BUSY_SECONDS) / 100 * n_cores)
-    settings = {"OMP_NUM_THREADS": str(max(1, n_cores - 1 - n_busy))}
-    return settings | ({"OMP_WAIT_POLICY": "PASSIVE"} if n_busy else {})
-
-
 def _train(arguments: Sequence[str]) -> End:
     tail = _Tail(sys.stderr)
     try:
-        # Read when torch is loaded; whoever set them by hand keeps them.
-        for name, value in thread_settings().items():
-            os.environ.setdefault(name, value)
         # Only now: torch takes seconds and hundreds of megabytes.
         from vae_core.cli.main import main as run_verb
 

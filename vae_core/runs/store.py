@@ -90,10 +90,10 @@ def start_run(
 ) -> RunView:
     """Start a training below `runs` as a process that outlives this one; returns at once.
 
-    `arguments` are those of the verb train, with or without the verb; --out, --watch, --title
-    and --device are added here. `name` becomes the folder's name, with -2, -3, … when that is
-    there or among `taken` (models of other folders, say). `TrainingError` when nothing can be
-    written or the process does not start.
+    `arguments` are those of the verb train, with or without the verb; --out, --watch,
+    --share-cores, --title and --device are added here. `name` becomes the folder's name, with
+    -2, -3, … when that is there or among `taken` (models of other folders, say).
+    `TrainingError` when nothing can be written or the process does not start.
     """
     words = tuple(arguments[1:] if list(arguments[:1]) == ["train"] else arguments)
     device = _resolved(device)
@@ -102,7 +102,9 @@ def start_run(
     words = with_option(words, "--device", device)
     if title:
         words = with_option(words, "--title", title)
-    words = ("train", *with_switch(words, "--watch", on=True))
+    for flag in ("--watch", "--share-cores"):
+        words = with_switch(words, flag, on=True)
+    words = ("train", *words)
     try:
         with _refusals_told(folder):
             write_record(folder, Record(words, title or folder.name, device))

@@ -146,6 +146,8 @@ def train(
             model.start_at_mean(sample.mean(0))
     if watcher:
         watcher.begin(run, train_set, val_set)
+    if runtime.cores:
+        runtime.cores.begin()
     try:
         _loop(run, feed, val, Talk(report, tell, cancelled, watcher))
     except KeyboardInterrupt:
@@ -196,6 +198,8 @@ def _loop(run: Run, feed: ImageFeed, val: ImageFeed, talk: Talk) -> None:
             batch = _batch(run, feed, rows, pool, generator)
             update(run, batch, learning_rate=rate, tell=talk.tell)
             share = _agreed(run, clock.tick(), talk)
+            if run.runtime.cores:
+                run.runtime.cores.look()
             if talk.watcher:
                 talk.watcher.look(run)
             if time.monotonic() - last_report > REPORT_EVERY_SECONDS:

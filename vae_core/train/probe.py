@@ -82,6 +82,8 @@ def estimate(
             processes=Processes(), resume=False, initial=None,
         )  # fmt: skip
         batch_size = config.batch_for(len(train_set))
+        if runtime.cores:
+            runtime.cores.begin()
         rate = _training_rate(run, _feed(run, train_set), batch_size=batch_size, seconds=seconds)
         val = _feed(run, val_set.take(np.arange(min(VALIDATION_IMAGES, len(val_set)))))
         checking = _seconds_of(lambda: validate(run, val)) + _seconds_of(run.save)

@@ -8,15 +8,20 @@ import torch
 
 from vae_core.device import choose_device
 from vae_core.errors import ConfigError
+from vae_core.train.cores import Cores
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and in what precision training runs; `reason` is one sentence for the user."""
+    """Where and in what precision training runs; `reason` is one sentence for the user.
+
+    `cores` makes room for other work, where that was asked for and the training is on the CPU.
+    """
 
     device: torch.device
     autocast: torch.dtype | None
     reason: str
+    cores: Cores | None = None
 
 
 def _bfloat16_is_fast(device: torch.device) -> bool:
@@ -28,7 +33,9 @@ def _bfloat16_is_fast(device: torch.device) -> bool:
     return False
 
 
-def choose_runtime(device_name: str = "auto", precision: str = "auto") -> Runtime:
+def choose_runtime(
+    device_name: str = "auto", precision: str = "auto", *, share_cores: bool = False
+) -> Runtime:
     """Device and precision for training; `ConfigError` for names that make no sense."""
     device, why = choose_device(device_name)
     if precision not in ("auto", "float32", "bfloat16"):
@@ -39,4 +46,5 @@ def choose_runtime(device_name: str = "auto", precision: str = "auto") -> Runtim
         f"bfloat16 is {'fast' if fast else 'slow'} there" if precision == "auto" else "as asked"
     )
     reason = f"Training on {device} ({why}) in {'bfloat16' if half else 'float32'} ({detail})."
-    return Runtime(device, torch.bfloat16 if half else None, reason)
+    cores = Cores() if share_cores and device.type == "cpu" else None
+    return Runtime(device, torch.bfloat16 if half else None, reason, cores)
