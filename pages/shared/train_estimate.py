@@ -54,12 +54,17 @@ class EstimateJob:
         with _place():
             if self._unwanted.is_set():
                 return
-            self._process = subprocess.Popen(
-                # As the run itself will have it.
-                [sys.executable, *VERB, *self.arguments, "--share-cores", "--json"],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, text=True, encoding="utf-8",
-            )  # fmt: skip
+            try:
+                self._process = subprocess.Popen(
+                    # As the run itself will have it.
+                    [sys.executable, *VERB, *self.arguments, "--share-cores", "--json"],
+                    cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True, encoding="utf-8",
+                )  # fmt: skip
+            except OSError as error:
+                self.problem = f"The measurement could not be started ({error})."
+                self.state = "failed"
+                return
             if self._unwanted.is_set():
                 self._process.kill()
             out, said = self._process.communicate()

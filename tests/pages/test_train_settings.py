@@ -176,6 +176,15 @@ def test_a_measurement_under_way_is_stopped_at_once(monkeypatch: pytest.MonkeyPa
     assert not job._thread.is_alive()
 
 
+def test_a_measurement_the_system_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_estimate.sys, "executable", "/no/such/python")
+    job = train_estimate.EstimateJob(("--data", "faces"))
+    job._thread.join(10)
+    assert job.state == "failed"
+    assert "could not be started" in job.problem
+    assert "/no/such/python" in job.problem
+
+
 def test_an_answer_becomes_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_estimate, "VERB", ("-c", "print('{\"seconds_total\": 80}')"))
     job = train_estimate.EstimateJob(("--data", "faces"))

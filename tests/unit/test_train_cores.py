@@ -102,6 +102,18 @@ def test_threads_follow_the_others_not_the_run_itself(machine: Machine) -> None:
     assert torch.get_num_threads() == 6
 
 
+def test_a_system_that_does_not_tell_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(cores.psutil, "cpu_times", refuse)
+    before = torch.get_num_threads()
+    looking = Cores()
+    looking.begin()
+    looking.look()
+    assert torch.get_num_threads() == before
+
+
 def test_only_where_asked_and_on_the_cpu() -> None:
     assert choose_runtime("cpu").cores is None
     assert choose_runtime("cpu", share_cores=True).cores is not None

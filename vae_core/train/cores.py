@@ -35,6 +35,7 @@ class Cores:
     """Keeps torch's threads of the thread that calls `look` at the cores nobody else needs.
 
     `most` are as many as torch has when this is made: as many as cores, or `OMP_NUM_THREADS`.
+    Where the system does not tell what is used, the number stays as it is.
     """
 
     def __init__(self) -> None:
@@ -54,9 +55,11 @@ class Cores:
             self._adapt()
 
     def _adapt(self) -> None:
+        self._due = time.monotonic() + LOOK_EVERY_SECONDS
         before, self._before = self._before, self._used()
+        if before is None or self._before is None:
+            return
         seconds = self._before[0] - before[0]
-        self._due = self._before[0] + LOOK_EVERY_SECONDS
         all_of_it, own = (b - a for a, b in zip(before[1:], self._before[1:], strict=True))
         others = max(0.0, all_of_it - own) / max(seconds, 1e-6)
         now = torch.get_num_threads()
@@ -64,9 +67,12 @@ class Cores:
         if wanted != now:
             torch.set_num_threads(wanted)
 
-    def _used(self) -> tuple[float, float, float]:
+    def _used(self) -> tuple[float, float, float] | None:
         """The time, and seconds of processor used by now: by all, and by this process."""
-        everything = psutil.cpu_times()._asdict()
-        own = self._process.cpu_times()
+        try:
+            everything = psutil.cpu_times()._asdict()
+            own = self._process.cpu_times()
+        except (OSError, psutil.Error):
+            return None
         at_work = sum(s for kind, s in everything.items() if kind not in _NO_WORK)
         return time.monotonic(), at_work, own.user + own.system
