@@ -8,6 +8,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -113,17 +114,35 @@ def test_what_is_loaded_is_frozen_and_what_died_is_collected() -> None:
     assert gone() is None
 
 
-def test_what_uploads_left_in_circles_goes_when_it_is_quiet(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    Timer.made, now = [], 1_000.0
+@dataclass
+class Clock:
+    """The time that the keeper reads."""
+
+    now: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Timers that act when the test says, by a clock that stands still."""
+    found, Timer.made = Clock(), []
     monkeypatch.setattr(memory, "Timer", Timer)
-    monkeypatch.setattr(memory.time, "monotonic", lambda: now)
+    monkeypatch.setattr(memory.time, "monotonic", found)
+    return found
+
+
+def drop_loop() -> weakref.ref[Loop]:
+    """Leave something behind that only a collection finds."""
+    return weakref.ref(Loop())
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_uploads_left_in_circles_goes_when_it_is_quiet() -> None:
     keeper = memory._Keeper()
     keeper.settle()
-    loop = Loop()
-    gone = weakref.ref(loop)
-    del loop
+    gone = drop_loop()
     # Another visitor in the same moment does not pay for it.
     keeper.settle()
     assert gone() is not None
@@ -131,31 +150,26 @@ def test_what_uploads_left_in_circles_goes_when_it_is_quiet(
     assert gone() is None
 
 
-def test_many_visits_do_not_wait_for_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    Timer.made, now = [], 1_000.0
-    monkeypatch.setattr(memory, "Timer", Timer)
-    monkeypatch.setattr(memory.time, "monotonic", lambda: now)
+def test_many_visits_do_not_wait_for_quiet(clock: Clock) -> None:
     keeper = memory._Keeper()
     keeper.settle()
-    loop = Loop()
-    gone = weakref.ref(loop)
-    del loop
-    now += memory.COLLECT_EVERY_SECONDS
+    gone = drop_loop()
+    clock.now += memory.COLLECT_EVERY_SECONDS
     keeper.settle()
     assert gone() is None
 
 
-def test_everything_is_looked_over_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    Timer.made, told, now = [], list[int](), 1_000.0
-    monkeypatch.setattr(memory, "Timer", Timer)
-    monkeypatch.setattr(memory.time, "monotonic", lambda: now)
+def test_everything_is_looked_over_once_in_a_while(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[int]()
     monkeypatch.setattr(memory, "freeze", lambda: told.append(1))
     keeper = memory._Keeper()
     for _ in range(3):
         keeper.settle()
         Timer.made[-2].act()
     assert len(told) == 1
-    now += memory.FREEZE_EVERY_SECONDS
+    clock.now += memory.FREEZE_EVERY_SECONDS
     keeper.settle()
     assert len(told) == 1
     Timer.made[-2].act()
