@@ -22,6 +22,8 @@ _MODEL = "model_name"
 _ASKED = "url_at_start"
 _GOAL = "map_goal"
 _CARRIED = "carried_code"
+_TO_OPEN = "model_to_open"
+_IN_URL = "told_to_url"
 
 
 def url_at_start() -> Mapping[str, str]:
@@ -40,11 +42,20 @@ def use_up(*names: str) -> None:
 
 def put_in_url(**values: str | None) -> None:
     """Set query parameters; None removes one. Untouched when nothing changes."""
+    told: dict[str, str | None] = st.session_state.setdefault(_IN_URL, {})
     for name, value in values.items():
-        if value is None:
-            st.query_params.pop(name, None)
-        elif st.query_params.get(name) != value:
+        # What a rerun brings from the browser may be older than what the browser was told since:
+        # a value taken back to it is told again, or the one between would stay in the link.
+        if st.query_params.get(name) == value == told.get(name, value):
+            continue
+        if value is not None:
             st.query_params[name] = value
+        elif name in st.query_params:
+            del st.query_params[name]
+        else:
+            # Any assignment tells the whole link.
+            st.query_params.update()
+        told[name] = value
 
 
 def model_picker(listed: Sequence[Listed]) -> None:
@@ -61,6 +72,9 @@ def model_picker(listed: Sequence[Listed]) -> None:
 
 def _choose(good: Mapping[str, Listed]) -> None:
     names = list(good)
+    to_open = st.session_state.get(_TO_OPEN)
+    if to_open in good:
+        st.session_state["model_widget"] = to_open
     wanted = st.session_state.get(_MODEL) or _linked(good) or DEFAULT_MODEL
     if wanted not in good:
         if wanted != DEFAULT_MODEL:
@@ -80,6 +94,7 @@ def _choose(good: Mapping[str, Listed]) -> None:
         put_in_url(point=None, at=None, z=None, code=None)
         st.session_state.pop(_CARRIED, None)
     st.session_state[_MODEL] = chosen
+    st.session_state.pop(_TO_OPEN, None)
     put_in_url(model=chosen)
     card = good[chosen].card or {}
     metrics = card.get("metrics", {})
@@ -91,8 +106,12 @@ def _choose(good: Mapping[str, Listed]) -> None:
 
 
 def open_model(name: str) -> None:
-    """Choose another model, from a callback: before the list of models is drawn again."""
-    st.session_state["model_widget"] = name
+    """Choose another model, from a callback: when the list of models is drawn again.
+
+    Not at once: a message of the browser that was under way at the click still brings the old
+    choice along, and would undo it.
+    """
+    st.session_state[_TO_OPEN] = name
 
 
 def forget_model(name: str) -> None:

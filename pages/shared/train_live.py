@@ -59,9 +59,6 @@ def _shown(folder: Path, only: str | None) -> list[RunView]:
 
 def _board(folder: Path, only: str | None, pace: str | None) -> None:
     runs = _shown(folder, only)
-    if pace != _pace(runs):
-        # The ticking begins or ends, and the rest of the page has something new to show.
-        st.rerun()
     # Until the next click: with a run at work this is drawn anew every second or two.
     acts_of("runs").tell()
     if not runs and only is not None:
@@ -74,6 +71,10 @@ def _board(folder: Path, only: str | None, pace: str | None) -> None:
             # A container each: what one shows more or less of does not shift the others.
             with st.container(border=True, key=f"run_{run.folder.name}"):
                 _card(run, is_only=only is not None)
+    if pace != _pace(runs):
+        # The ticking begins or ends, and the rest of the page has something new to show. Only now:
+        # a button that was pressed meanwhile is heard where it is drawn.
+        st.rerun()
 
 
 def _card(run: RunView, *, is_only: bool) -> None:

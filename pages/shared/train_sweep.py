@@ -134,9 +134,6 @@ def results(runs: Path) -> None:
 def _one(runs: Path, sweep: Sweep, was_alive: bool) -> None:
     views, dots = views_of(runs, sweep), dots_of(runs, sweep)
     left = [view for view in views if view.status in ("queued", "running")]
-    if was_alive and not left:
-        # The list of models and the rest of the page have something new to show.
-        st.rerun()
     text = f"{len(dots)} of {len(sweep.runs)} runs are done"
     if left:
         now = next((view for view in left if view.status == "running"), left[0])
@@ -147,6 +144,10 @@ def _one(runs: Path, sweep: Sweep, was_alive: bool) -> None:
         st.error(show.plain(f"{view.title}: {view.problem}"))
     _chart(sweep, dots)
     _buttons(runs, sweep, is_alive=bool(left))
+    if was_alive and not left:
+        # The list of models and the rest of the page have something new to show. Only now: a
+        # button that was pressed meanwhile is heard where it is drawn.
+        st.rerun()
 
 
 def _chart(sweep: Sweep, dots: list[Dot]) -> None:

@@ -1,0 +1,156 @@
+"""Messages that were under way while somebody clicked: neither the click nor the link is lost."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, WebSocketRoute
+
+from tests.browser.driving import (
+    Slider,
+    address,
+    eventually,
+    is_told,
+    map_of,
+    query,
+    wait_for_query,
+    wait_painted,
+)
+from tests.browser.server import RunningApp, running_app
+from tests.runs import finished_run
+from vae_core.runs.queue import join_queue
+from vae_core.train.control import write_progress
+
+
+class Wire:
+    """A page's connection to the server, on which messages of either side can be kept waiting."""
+
+    def __init__(self, page: Page) -> None:
+        self.from_page, self.from_server = list[str | bytes](), list[str | bytes]()
+        self._holds_page = self._holds_server = False
+        self._route: WebSocketRoute
+        self._server: WebSocketRoute
+        page.route_web_socket("**/_stcore/stream", self._connect)
+
+    def _connect(self, route: WebSocketRoute) -> None:
+        self._route, self._server = route, route.connect_to_server()
+        route.on_message(self._on_page)
+        self._server.on_message(self._on_server)
+
+    def _on_page(self, message: str | bytes) -> None:
+        self.from_page.append(message)
+        if not self._holds_page:
+            self._server.send(self.from_page.pop())
+
+    def _on_server(self, message: str | bytes) -> None:
+        self.from_server.append(message)
+        if not self._holds_server:
+            self._route.send(self.from_server.pop())
+
+    @contextmanager
+    def page_waits(self) -> Iterator[None]:
+        """What the page tells comes to the server all at once, at the end."""
+        self._holds_page = True
+        yield
+        self._holds_page = False
+        while self.from_page:
+            self._server.send(self.from_page.pop(0))
+
+    @contextmanager
+    def server_waits(self) -> Iterator[None]:
+        """What the server answers comes to the page all at once, at the end."""
+        self._holds_server = True
+        yield
+        self._holds_server = False
+        while self.from_server:
+            self._route.send(self.from_server.pop(0))
+
+
+@pytest.fixture
+def page(wide: BrowserContext) -> Iterator[Page]:
+    opened = wide.new_page()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def wire(page: Page) -> Wire:
+    return Wire(page)
+
+
+@pytest.fixture(scope="module")
+def runs(tiny_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs beside a model that is opened at first, `digits-2d`."""
+    folder = tmp_path_factory.mktemp("runs")
+    shutil.copytree(tiny_checkpoints / "digits-2d", folder / "digits-2d")
+    finished_run(folder, "own", title="Own")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(runs: Path) -> Iterator[RunningApp]:
+    with running_app(runs) as running:
+        yield running
+
+
+@pytest.fixture
+def end(runs: Path) -> Iterator[Callable[[], None]]:
+    """The run `own` has a model already and is at work; called, it ends."""
+    ticket = join_queue(runs, "own", device="cpu")
+    write_progress(runs / "own", {"phase": "Training", "text": "Epoch 3", "share": 0.25})
+    yield ticket.leave
+    ticket.leave()
+
+
+def open_run(page: Page, server: RunningApp) -> None:
+    page.goto(f"{server.url}/train?run=own")
+    page.get_by_role("button", name="Finish now").wait_for()
+    assert query(page)["model"] == "digits-2d"
+
+
+def assert_explored(page: Page) -> None:
+    page.get_by_label("Colour by").wait_for()
+    map_of(page)
+    assert "/explore?" in address(page) and wait_for_query(page, "model") == "own"
+
+
+@pytest.mark.usefixtures("end")
+def test_explore_opens_the_run_though_a_look_at_it_is_under_way(
+    page: Page, wire: Wire, server: RunningApp
+) -> None:
+    open_run(page, server)
+    with wire.page_waits():
+        page.get_by_role("button", name="Explore").click()
+        eventually(lambda: address(page) and len(wire.from_page) >= 2, what="click and look")
+    assert_explored(page)
+
+
+def test_explore_is_heard_at_the_moment_the_run_ends(
+    page: Page, wire: Wire, server: RunningApp, end: Callable[[], None]
+) -> None:
+    open_run(page, server)
+    with wire.page_waits():
+        page.get_by_role("button", name="Explore").click()
+        end()
+    assert_explored(page)
+
+
+def test_a_slider_taken_back_before_the_link_followed(
+    page: Page, wire: Wire, app: RunningApp
+) -> None:
+    page.goto(f"{app.url}/walk?model=faces-tiny")
+    slider = Slider(page)
+    wait_painted(page)
+    start = wait_for_query(page, "z")
+    with wire.server_waits():
+        slider.drag(0.9)
+        eventually(lambda: address(page) and b"z=" in b"".join(map(bytes, wire.from_server)))
+        page.get_by_role("button", name="Undo").click()
+        page.wait_for_timeout(1500)
+    eventually(lambda: is_told(page), what="the first code in the link")
+    page.wait_for_timeout(300)
+    assert query(page)["z"] == start
