@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, shelf, show, state, walk_payload
+from pages.shared import cache, frame, shelf, show, state, walk_payload
 from pages.shared.components import latent_walk
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import snap
@@ -42,7 +42,7 @@ def slider(checkpoint: Checkpoint, z: NDArray[np.float32]) -> None:
         st.rerun(scope="fragment")
     if right.button("Walk from it", icon=":material/tune:", key="walk_attribute"):
         state.keep_code(code, source=f"a spot moved along {chosen}")
-        st.switch_page("pages/walk.py")
+        frame.turn_to("pages/walk.py")
 
 
 def _directions(checkpoint: Checkpoint) -> dict[str, Direction]:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, show, state
+from pages.shared import cache, frame, show, state
 from pages.shared.components import latent_paint
 from pages.shared.reconstruct import Item
 from pages.shared.search_job import Search, SearchJob, show_job, start_job
@@ -110,7 +110,7 @@ def _results(item: Item, found: Completions, asked: Asked) -> None:
     if right.button("Walk from here", icon=":material/tune:", key="complete_walk"):
         number = min(int(chosen or 1), len(found.codes))
         state.keep_code(found.codes[number - 1], source=f"completion {number} of {item.name}")
-        st.switch_page("pages/walk.py")
+        frame.turn_to("pages/walk.py")
 
 
 def _agreement_in_words(found: Completions, hidden: NDArray[np.bool_]) -> str:

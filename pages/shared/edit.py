@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, show, state, walk
+from pages.shared import cache, frame, show, state, walk
 from pages.shared.components import latent_walk
 from pages.shared.reconstruct import Item
 from pages.shared.walk_payload import KINDS, Kind
@@ -101,7 +101,7 @@ def _before_and_after(checkpoint: Checkpoint, item: Item, start: Floats, z: Floa
     )  # fmt: skip
     if two.button("Walk from here", icon=":material/tune:", key="edit_walk", width="stretch"):
         state.keep_code(z, source=f"{item.name}, edited")
-        st.switch_page("pages/walk.py")
+        frame.turn_to("pages/walk.py")
 
 
 def _png(pixels: Images) -> bytes:

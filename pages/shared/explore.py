@@ -14,6 +14,7 @@ from pages.shared import (
     cache,
     colours,
     figures,
+    frame,
     lenses,
     payload,
     prior,
@@ -195,7 +196,7 @@ def _details(checkpoint: Checkpoint, pick: dict[str, Any]) -> None:
     st.markdown(f":material/verified: {cache.trust_words(checkpoint, z)}")
     if st.button("Walk from here", icon=":material/tune:", key="walk_from_here"):
         state.keep_code(z, source=source)
-        st.switch_page("pages/walk.py")
+        frame.turn_to("pages/walk.py")
     _neighbours(checkpoint, z, row)
 
 

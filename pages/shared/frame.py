@@ -8,15 +8,18 @@ notices, announces the real navigation and starts over, this time through `app.p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.navigation.page import Page
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared import sign_in
 
 _FOLDER = Path(__file__).resolve().parents[1]
-_HERE = "frame_is_here"
+_HERE, _SHOWN = "frame_is_here", "frame_page_shown"
 _PAGES = (
     ("home", "Home", ":material/home:"),
     ("learn", "Learn", ":material/school:"),
@@ -43,7 +46,28 @@ def navigation() -> Page:
         for name, title, icon in _PAGES
     ]
     st.session_state[_HERE] = True
-    return st.navigation(pages, position="top" if sign_in.is_signed_in() else "hidden")
+    page = st.navigation(pages, position="top" if sign_in.is_signed_in() else "hidden")
+    if st.session_state.get(_SHOWN) != page.url_path:
+        _hear_no_more()
+        st.session_state[_SHOWN] = page.url_path
+    return page
+
+
+def turn_to(page: str) -> NoReturn:
+    """Go to another page, given as "pages/walk.py"; nothing of this one is heard any more."""
+    _hear_no_more()
+    st.switch_page(page)
+
+
+def _hear_no_more() -> None:
+    """Drop what the fragments of the page that is left still tell, such as a look at a run.
+
+    Streamlit would answer with a run of the old page after that of the new one, and its browser
+    side then takes the new page's content away. It drops by itself what a fragment tells that it
+    does not know, and has no public way to forget one before the new page is done.
+    """
+    with suppress(AttributeError):
+        get_script_run_ctx().fragment_storage.clear()  # type: ignore[union-attr]
 
 
 def require() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from pages.shared import cache, models, models_report, show, state, train_moments
+from pages.shared import cache, frame, models, models_report, show, state, train_moments
 from pages.shared.acts import acts_of
 from pages.shared.models_list import (
     STRIP_STYLE,
@@ -177,7 +177,7 @@ def _actions(model: Model) -> None:
     name, once = model.name, acts_of("models").once
     if st.button("Explore", icon=":material/map:", type="primary", width="stretch",
                  key="models_open", on_click=state.open_model, args=(name,)):  # fmt: skip
-        st.switch_page("pages/explore.py")
+        frame.turn_to("pages/explore.py")
     st.download_button(
         "Download as a zip", data=lambda: packed_model(model.path), file_name=f"{slug(name)}.zip",
         mime="application/zip", icon=":material/download:", width="stretch", on_click="ignore",

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from pages.shared import cache, models, show, state
+from pages.shared import cache, frame, models, show, state
 from pages.shared.acts import acts_of
 from vae_core.checkpoint import Listed
 from vae_core.library import disk_used, import_model
@@ -179,7 +179,7 @@ def _card(model: Model, number: int) -> None:
             type="primary" if is_open else "secondary", on_click=state.open_model,
             args=(model.name,), help="This is the model in use." if is_open else None,
         ):  # fmt: skip
-            st.switch_page("pages/explore.py")
+            frame.turn_to("pages/explore.py")
         st.button("Details", icon=":material/description:", key=f"models_details_{number}",
                   type="tertiary", on_click=open_details, args=(model.name,))  # fmt: skip
 

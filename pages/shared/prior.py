@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import cache, figures, show, state
+from pages.shared import cache, figures, frame, show, state
 from vae_core.checkpoint import Checkpoint
 from vae_core.examine import draw_codes, snap
 from vae_core.latent.prior_match import MAX_REAL
@@ -67,7 +67,7 @@ def _holes(checkpoint: Checkpoint) -> None:
         st.rerun(scope="fragment")
     if right.button("Walk from it", icon=":material/tune:", key="walk_hole"):
         state.keep_code(z, source=f"hole {choice} of the prior")
-        st.switch_page("pages/walk.py")
+        frame.turn_to("pages/walk.py")
 
 
 def _samples(checkpoint: Checkpoint) -> None:

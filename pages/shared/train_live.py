@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import components, show, state, train_moments
+from pages.shared import components, frame, show, state, train_moments
 from pages.shared.acts import acts_of
 from pages.shared.map_job import duration
 from vae_core.errors import ExplorerError
@@ -22,6 +22,7 @@ _CALM = (
     "<style>.st-key-runs_board [data-stale=true] {opacity: 1 !important}"
     ".st-key-runs_board [data-testid=stProgress] * {transition: none !important}</style>"
 )
+_YOUNG_SECONDS, _OLD_SECONDS = 20.0, 200.0
 _EARLY = ("", "Reading images", "Training")
 _STATUS = {
     "queued": (":material/hourglass_top:", "Waiting"),
@@ -35,18 +36,27 @@ _STATUS = {
 def show_runs(folder_of_runs: Path, *, only: str | None = None) -> None:
     """All runs with what can be done with them, or the one called `only` with its live view.
 
-    Refreshes itself every second or two while a run is alive, and the page once when that ends.
+    Refreshes itself every one to ten seconds while a run is alive, and the page when that changes.
     """
     pace = _pace(_shown(folder_of_runs, only))
     st.fragment(_board, run_every=pace)(folder_of_runs, only, pace)
 
 
 def _pace(runs: list[RunView]) -> str | None:
-    """How often to look: less often while it trains, since each look takes from its time."""
-    if not any(run.is_alive for run in runs):
-        return None
-    is_training = any(run.is_alive and run.phase == "Training" for run in runs)
-    return "2s" if is_training else "1s"
+    """How often to look; None when nothing goes on. Each look takes from the training's time."""
+    gaps = [_gap(run) for run in runs if run.status == "running"]
+    if not gaps:
+        return "1s" if any(run.is_alive for run in runs) else None
+    return f"{min(gaps)}s"
+
+
+def _gap(run: RunView) -> int:
+    """Seconds until there is something new to see: moments come ever more seldom."""
+    if run.phase != "Training" or run.asked:
+        return 1
+    if run.seconds < _YOUNG_SECONDS:
+        return 2
+    return 5 if run.seconds < _OLD_SECONDS else 10
 
 
 def _shown(folder: Path, only: str | None) -> list[RunView]:
@@ -59,7 +69,7 @@ def _shown(folder: Path, only: str | None) -> list[RunView]:
 
 def _board(folder: Path, only: str | None, pace: str | None) -> None:
     runs = _shown(folder, only)
-    # Until the next click: with a run at work this is drawn anew every second or two.
+    # Until the next click: with a run at work this is drawn anew every few seconds.
     acts_of("runs").tell()
     if not runs and only is not None:
         st.info(f"The run '{show.plain(only)}' is not there any more; start another one.")
@@ -154,7 +164,7 @@ def _explore(run: RunView, *, is_only: bool) -> None:
     if st.button("Explore", icon=":material/map:", key=f"explore_{run.folder.name}",
                  type="primary" if is_only and run.status == "done" else "secondary",
                  on_click=state.open_model, args=(run.folder.name,)):  # fmt: skip
-        st.switch_page("pages/explore.py")
+        frame.turn_to("pages/explore.py")
 
 
 def _delete(run: RunView) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 from plotly import graph_objects
 
-from pages.shared import models, show, state
+from pages.shared import frame, models, show, state
 from pages.shared.acts import acts_of
 from pages.shared.train_data import Chosen
 from pages.shared.train_estimate import duration, own_estimate
@@ -186,7 +186,7 @@ def _chart(sweep: Sweep, dots: list[Dot]) -> None:
         "Explore this model", icon=":material/map:", type="primary", key="sweep_open",
         on_click=state.open_model, args=(dot.name,),
     ):  # fmt: skip
-        st.switch_page("pages/explore.py")
+        frame.turn_to("pages/explore.py")
 
 
 def trade_off_figure(dots: list[Dot]) -> graph_objects.Figure:

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.shared import cache, payload, posterior_chart, show, state
+from pages.shared import cache, frame, payload, posterior_chart, show, state
 from pages.shared.components import latent_map
 from pages.shared.turns import turn
 from vae_core.apply.results import Result, results_csv, results_zip
@@ -131,7 +131,7 @@ def _place(
     _neighbours(checkpoint, [int(row) for row in rows], distances)
     if st.button("Walk from here", icon=":material/tune:", key="walk_from_upload"):
         state.keep_code(seen.mean, source=item.name)
-        st.switch_page("pages/walk.py")
+        frame.turn_to("pages/walk.py")
 
 
 def _mark(at: NDArray[np.float32], *, kind: str, text: str = "") -> dict[str, object]:

@@ -34,6 +34,7 @@ class Wire:
         self._holds_page = self._holds_server = False
         self._route: WebSocketRoute
         self._server: WebSocketRoute
+        self._page = page
         page.route_web_socket("**/_stcore/stream", self._connect)
 
     def _connect(self, route: WebSocketRoute) -> None:
@@ -52,13 +53,14 @@ class Wire:
             self._route.send(self.from_server.pop())
 
     @contextmanager
-    def page_waits(self) -> Iterator[None]:
-        """What the page tells comes to the server all at once, at the end."""
+    def page_waits(self, *, gap_seconds: float = 0.0) -> Iterator[None]:
+        """What the page tells comes to the server at the end, all at once or one by one."""
         self._holds_page = True
         yield
         self._holds_page = False
         while self.from_page:
             self._server.send(self.from_page.pop(0))
+            self._page.wait_for_timeout(1_000 * gap_seconds)
 
     @contextmanager
     def server_waits(self) -> Iterator[None]:
@@ -119,11 +121,12 @@ def assert_explored(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("end")
+@pytest.mark.parametrize("gap_seconds", [0.0, 0.03, 0.1])
 def test_explore_opens_the_run_though_a_look_at_it_is_under_way(
-    page: Page, wire: Wire, server: RunningApp
+    page: Page, wire: Wire, server: RunningApp, gap_seconds: float
 ) -> None:
     open_run(page, server)
-    with wire.page_waits():
+    with wire.page_waits(gap_seconds=gap_seconds):
         page.get_by_role("button", name="Explore").click()
         eventually(lambda: address(page) and len(wire.from_page) >= 2, what="click and look")
     assert_explored(page)

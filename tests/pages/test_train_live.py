@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import assets, train_moments
+from pages.shared import assets, train_live, train_moments
 from tests.runs import finished_run
 from vae_core.errors import TrainingError
 from vae_core.runs.queue import join_queue
@@ -119,6 +120,19 @@ def test_a_run_at_work_shows_how_far_it_is_and_hears_a_pause(run: Path) -> None:
     button(app, "Pause").click().run()
     assert read_ask(run) == "pause" and button(app, "Finish now").disabled
     ticket.leave()
+
+
+def test_looks_become_rarer_as_a_run_grows_old(run: Path) -> None:
+    still = read_run(run)
+    training = replace(still, status="running", phase="Training")
+    waiting = replace(still, status="queued")
+    ages = [replace(training, seconds=seconds) for seconds in (0.0, 60.0, 3_600.0)]
+    assert [train_live._pace([waiting, aged, still]) for aged in ages] == ["2s", "5s", "10s"]
+    # What changes soon is looked at soon: what was asked, what comes after, a place in the queue.
+    assert train_live._pace([replace(ages[2], asked="pause")]) == "1s"
+    assert train_live._pace([replace(ages[2], phase="Arranging the map")]) == "1s"
+    assert train_live._pace([waiting]) == "1s"
+    assert train_live._pace([still]) is None
 
 
 def test_a_waiting_run_says_how_many_are_before_it(run: Path) -> None:

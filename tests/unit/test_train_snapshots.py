@@ -162,6 +162,7 @@ def test_progress_says_how_far_it_is(tmp_path: Path) -> None:
     said = read_progress(tmp_path)
     assert said["phase"] == "Training" and said["text"].startswith("Epoch ")
     assert 0 <= said["share"] <= 1 and said["seconds_left"] >= 0
+    assert 0 <= said["seconds"] < 600
 
 
 def test_a_young_run_is_not_called_collapsed(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ class RunView:
     `place` counts the runs before it in its queue; `problem` is one sentence or ""; `share` in
     [0,1] and `text` say how far it is; `asked` what it was asked and has not done yet;
     `warnings` are what now speaks against its result; `is_explorable` whether it has a
-    finished model, maybe from before it went on.
+    finished model, maybe from before it went on; `seconds` how long it trains since it was
+    started or resumed.
     """
 
     folder: Path
@@ -72,6 +73,7 @@ class RunView:
     warnings: tuple[str, ...] = ()
     is_explorable: bool = False
     phase: str = ""
+    seconds: float = 0.0
 
     @property
     def is_alive(self) -> bool:
@@ -228,6 +230,7 @@ def _view(folder: Path, standing: dict[str, int]) -> RunView:
         images_per_second=_number(said, "images_per_second") if is_alive else 0.0,
         asked=read_ask(folder) if is_alive else "", warnings=_sentences(said.get("warnings")),
         is_explorable=(folder / CARD).is_file(), phase=str(said.get("phase", "")),
+        seconds=_number(said, "seconds") if is_alive else 0.0,
     )  # fmt: skip
 
 

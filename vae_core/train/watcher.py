@@ -94,6 +94,7 @@ class Watcher:
             loss=progress.loss,
             images_per_second=progress.images_per_second,
             seconds_left=left + self.after_seconds,
+            seconds=time.monotonic() - self._began,
         )
 
     def after(self, name: str, share: float, *, done: int = 0, total: int = 0) -> None:
