@@ -29,9 +29,11 @@ from vae_core.train.validate import validate
 
 WRITE_EVERY_SECONDS: Final = 1.0
 FIRST_AFTER_SECONDS: Final = 1.0
-# Each gap is this share of the time so far, and long enough that looking costs little of it.
+# Each gap is this share of the time so far, and long enough that looking costs little of it: a
+# little more at first, when there is most to see.
 GROWTH: Final = 0.1
-MOST_SHARE: Final = 0.025
+YOUNG_SECONDS: Final = 20.0
+YOUNG_COST_SHARE, COST_SHARE = 0.025, 0.01
 # Of bigger images fewer are shown, so that the files stay small; of slow networks fewer points
 # are placed, so that a look stays short.
 MOST_PICTURES, PICTURE_BYTES = 16, 111_000
@@ -142,7 +144,9 @@ class Watcher:
         after = time.monotonic()
         # The least of the last three: on a busy machine one of them may have waited for others.
         self._costs = [*self._costs[-2:], after - now]
-        self._due = after + max(GROWTH * (after - self._began), min(self._costs) / MOST_SHARE)
+        age = after - self._began
+        share = YOUNG_COST_SHARE if age < YOUNG_SECONDS else COST_SHARE
+        self._due = after + max(GROWTH * age, min(self._costs) / share)
 
     def end(self, run: Run) -> None:
         """Take the last snapshot, of the weights the training ended with."""
