@@ -65,7 +65,9 @@ def paged(
     on_disk = time.monotonic() - began
     page.wait_for_function(f"() => Number(document.querySelector('{VIEW}')?.dataset.step) > 0")
     on_screen = time.monotonic() - began
-    wait_for(lambda: not read_run(run.folder).is_alive, what="the end")
+    # A look each second: looking all the time would take from the training, as nothing does bare.
+    while read_run(run.folder).is_alive:
+        page.wait_for_timeout(1_000)
     ready = time.monotonic() - began
     return {
         "images_per_second": speed_of(run.folder),

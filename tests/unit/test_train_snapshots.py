@@ -56,7 +56,8 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot after every step."""
     monkeypatch.setattr("vae_core.train.watcher.FIRST_AFTER_SECONDS", 0.0)
     monkeypatch.setattr("vae_core.train.watcher.GROWTH", 0.0)
-    monkeypatch.setattr("vae_core.train.watcher.MOST_SHARE", math.inf)
+    for name in ("YOUNG_COST_SHARE", "COST_SHARE"):
+        monkeypatch.setattr(f"vae_core.train.watcher.{name}", math.inf)
 
 
 @pytest.mark.usefixtures("_often")
