@@ -68,7 +68,8 @@ def test_a_drawing_reaches_the_model_as_the_preview_shows_it(visit: Visit) -> No
     rows, columns = (np.indices(promised.shape)[i] for i in (0, 1))
     middle = [(i * promised).sum() / promised.sum() for i in (rows, columns)]
     assert np.allclose(middle, (np.array(promised.shape) - 1) / 2, atol=0.6)
-    image = page.get_by_test_id("original-image").locator("img")
+    # While one picture takes another's place both are there.
+    image = page.get_by_test_id("original-image").locator("img").last
 
     def is_kept() -> bool:  # the heading comes before the picture, which may still be the sample's
         values = np.array(image.evaluate(_PIXELS_OF)).reshape(*promised.shape, 4)[:, :, 0]
@@ -115,10 +116,12 @@ def test_the_camera_takes_a_picture(visit: Visit) -> None:
     page.get_by_role("radio", name="Camera", exact=True).click()
     shutter = page.get_by_role("button", name="Take Photo")
     expect(shutter).to_be_enabled()
+    # The button is there before the first frame, and without one it takes nothing.
+    page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")
     shutter.click()
     expect(page.get_by_role("heading", name="camera")).to_be_visible()
     says(page, "centre-cropped")
-    image = page.get_by_test_id("original-image").locator("img")
+    image = page.get_by_test_id("original-image").locator("img").last
     assert np.ptp(np.array(image.evaluate(_PIXELS_OF)).reshape(-1, 4)[:, :3]) > 50
 
 
@@ -219,7 +222,7 @@ def section(page: Page, name: str) -> None:
 def test_a_picture_goes_into_a_file_and_comes_out_the_same(visit: Visit, tmp_path: Path) -> None:
     page = visit("/reconstruct?model=faces-tiny")
     section(page, "Compress")
-    stored = page.get_by_test_id("stored-code").locator("img")
+    stored = page.get_by_test_id("stored-code").locator("img").last
     expect(stored).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="This picture,").click()
@@ -227,7 +230,7 @@ def test_a_picture_goes_into_a_file_and_comes_out_the_same(visit: Visit, tmp_pat
     assert (tmp_path / "one.lxc").stat().st_size < 100
     page.locator(".st-key-compress_upload input[type=file]").set_input_files(tmp_path / "one.lxc")
     says(page, "identical to the last bit")
-    again = page.get_by_test_id("decoded-again").locator("img")
+    again = page.get_by_test_id("decoded-again").locator("img").last
     assert again.get_attribute("src") == stored.get_attribute("src")
 
 
@@ -259,8 +262,8 @@ def test_a_slider_edits_the_uploaded_picture(visit: Visit, tmp_path: Path) -> No
     expect(page.get_by_role("heading", name="mine.png")).to_be_visible()
     section(page, "Edit")
     page.locator("[data-testid=latent-walk][data-ready=true]").wait_for()
-    after = page.get_by_test_id("edit-after").locator("img")
-    before = page.get_by_test_id("edit-before").locator("img")
+    after = page.get_by_test_id("edit-after").locator("img").last
+    before = page.get_by_test_id("edit-before").locator("img").last
     assert after.get_attribute("src") == before.get_attribute("src")
     old = after.get_attribute("src")
     page.get_by_test_id("latent-slider-0").focus()
