@@ -4,7 +4,8 @@ Both train the same model on the same images for the same time, in turns; the fi
 seen per second of training. Also: seconds from the start to the first reconstructions on disk
 and on the screen, and whether runs outlive the process that started them.
 Without --data the images are 400 grey faces, made here.
-Usage: python benchmarks/page_training.py [--seconds 30] [--rounds 3] [--restarts 10] [--data mnist]
+Usage: python benchmarks/page_training.py [--seconds 30] [--rounds 3] [--restarts 10]
+    [--data mnist] [--out FILE]
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--restarts", type=int, default=10)
     parser.add_argument("--data", help="a set of the catalogue, or a path")
+    parser.add_argument("--out", type=Path, help="the JSON to write")
     args = parser.parse_args()
     minutes, alone, watched = args.seconds / 60, list[float](), list[dict[str, float]]()
     with tempfile.TemporaryDirectory() as name:
@@ -137,7 +139,7 @@ def main() -> None:
     }
     sys.stdout.write(json.dumps(result, indent=2) + "\n")
     own = f"_{Path(args.data).name}" if args.data else ""
-    target = ROOT / "benchmarks" / "results" / f"page_training{own}.json"
+    target = args.out or ROOT / "benchmarks" / "results" / f"page_training{own}.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

@@ -14,6 +14,7 @@ from pages.shared.acts import acts_of
 from pages.shared.map_job import duration
 from vae_core.errors import ExplorerError
 from vae_core.runs.store import RunView, ask, list_runs, resume_run
+from vae_core.train.control import YOUNG_SECONDS
 
 _OPEN, _SHELF = "runs_open", "runs_shelf"
 # A tick takes longer on a busy machine; what is shown meanwhile is true all the same.
@@ -22,7 +23,7 @@ _CALM = (
     "<style>.st-key-runs_board [data-stale=true] {opacity: 1 !important}"
     ".st-key-runs_board [data-testid=stProgress] * {transition: none !important}</style>"
 )
-_YOUNG_SECONDS, _OLD_SECONDS = 20.0, 200.0
+_OLD_SECONDS = 200.0
 _EARLY = ("", "Reading images", "Training")
 _STATUS = {
     "queued": (":material/hourglass_top:", "Waiting"),
@@ -54,7 +55,7 @@ def _gap(run: RunView) -> int:
     """Seconds until there is something new to see: moments come ever more seldom."""
     if run.phase != "Training" or run.asked:
         return 1
-    if run.seconds < _YOUNG_SECONDS:
+    if run.seconds < YOUNG_SECONDS:
         return 2
     return 5 if run.seconds < _OLD_SECONDS else 10
 

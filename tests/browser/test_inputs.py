@@ -68,14 +68,15 @@ def test_a_drawing_reaches_the_model_as_the_preview_shows_it(visit: Visit) -> No
     rows, columns = (np.indices(promised.shape)[i] for i in (0, 1))
     middle = [(i * promised).sum() / promised.sum() for i in (rows, columns)]
     assert np.allclose(middle, (np.array(promised.shape) - 1) / 2, atol=0.6)
-    # While one picture takes another's place both are there.
-    image = page.get_by_test_id("original-image").locator("img").last
+    image = page.get_by_test_id("original-image").locator("img")
 
     def is_kept() -> bool:  # the heading comes before the picture, which may still be the sample's
-        values = np.array(image.evaluate(_PIXELS_OF)).reshape(*promised.shape, 4)[:, :, 0]
+        # While one takes the other's place both are there.
+        values = np.array(image.last.evaluate(_PIXELS_OF)).reshape(*promised.shape, 4)[:, :, 0]
         return np.array_equal(values, promised)
 
     eventually(is_kept, what="the drawing as it was previewed")
+    expect(image).to_have_count(1)
 
 
 def test_strokes_are_undone_redone_and_cleared(visit: Visit) -> None:
@@ -121,7 +122,7 @@ def test_the_camera_takes_a_picture(visit: Visit) -> None:
     shutter.click()
     expect(page.get_by_role("heading", name="camera")).to_be_visible()
     says(page, "centre-cropped")
-    image = page.get_by_test_id("original-image").locator("img").last
+    image = page.get_by_test_id("original-image").locator("img")
     assert np.ptp(np.array(image.evaluate(_PIXELS_OF)).reshape(-1, 4)[:, :3]) > 50
 
 
@@ -222,7 +223,7 @@ def section(page: Page, name: str) -> None:
 def test_a_picture_goes_into_a_file_and_comes_out_the_same(visit: Visit, tmp_path: Path) -> None:
     page = visit("/reconstruct?model=faces-tiny")
     section(page, "Compress")
-    stored = page.get_by_test_id("stored-code").locator("img").last
+    stored = page.get_by_test_id("stored-code").locator("img")
     expect(stored).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="This picture,").click()
@@ -230,7 +231,7 @@ def test_a_picture_goes_into_a_file_and_comes_out_the_same(visit: Visit, tmp_pat
     assert (tmp_path / "one.lxc").stat().st_size < 100
     page.locator(".st-key-compress_upload input[type=file]").set_input_files(tmp_path / "one.lxc")
     says(page, "identical to the last bit")
-    again = page.get_by_test_id("decoded-again").locator("img").last
+    again = page.get_by_test_id("decoded-again").locator("img")
     assert again.get_attribute("src") == stored.get_attribute("src")
 
 
@@ -262,8 +263,8 @@ def test_a_slider_edits_the_uploaded_picture(visit: Visit, tmp_path: Path) -> No
     expect(page.get_by_role("heading", name="mine.png")).to_be_visible()
     section(page, "Edit")
     page.locator("[data-testid=latent-walk][data-ready=true]").wait_for()
-    after = page.get_by_test_id("edit-after").locator("img").last
-    before = page.get_by_test_id("edit-before").locator("img").last
+    after = page.get_by_test_id("edit-after").locator("img")
+    before = page.get_by_test_id("edit-before").locator("img")
     assert after.get_attribute("src") == before.get_attribute("src")
     old = after.get_attribute("src")
     page.get_by_test_id("latent-slider-0").focus()

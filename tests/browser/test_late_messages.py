@@ -26,50 +26,46 @@ from vae_core.runs.queue import join_queue
 from vae_core.train.control import write_progress
 
 
-class Wire:
-    """A page's connection to the server, on which messages of either side can be kept waiting."""
+class Side:
+    """What one side of a connection tells the other; it can be kept waiting."""
 
     def __init__(self, page: Page) -> None:
-        self.from_page, self.from_server = list[str | bytes](), list[str | bytes]()
-        self._holds_page = self._holds_server = False
-        self._route: WebSocketRoute
-        self._server: WebSocketRoute
-        self._page = page
+        self.kept = list[str | bytes]()
+        self._page, self._waits = page, False
+        self._target: WebSocketRoute
+
+    def connect(self, source: WebSocketRoute, target: WebSocketRoute) -> None:
+        self._target = target
+        source.on_message(self._pass_on)
+
+    def _pass_on(self, message: str | bytes) -> None:
+        if self._waits:
+            self.kept.append(message)
+        else:
+            self._target.send(message)
+
+    @contextmanager
+    def waits(self, *, gap_seconds: float = 0.0) -> Iterator[None]:
+        """What is told meanwhile arrives at the end, all at once or one by one."""
+        self._waits = True
+        yield
+        while self.kept:
+            self._target.send(self.kept.pop(0))
+            self._page.wait_for_timeout(1_000 * gap_seconds)
+        self._waits = False
+
+
+class Wire:
+    """A page's connection to the server, both ways."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.server = Side(page), Side(page)
         page.route_web_socket("**/_stcore/stream", self._connect)
 
     def _connect(self, route: WebSocketRoute) -> None:
-        self._route, self._server = route, route.connect_to_server()
-        route.on_message(self._on_page)
-        self._server.on_message(self._on_server)
-
-    def _on_page(self, message: str | bytes) -> None:
-        self.from_page.append(message)
-        if not self._holds_page:
-            self._server.send(self.from_page.pop())
-
-    def _on_server(self, message: str | bytes) -> None:
-        self.from_server.append(message)
-        if not self._holds_server:
-            self._route.send(self.from_server.pop())
-
-    @contextmanager
-    def page_waits(self, *, gap_seconds: float = 0.0) -> Iterator[None]:
-        """What the page tells comes to the server at the end, all at once or one by one."""
-        self._holds_page = True
-        yield
-        self._holds_page = False
-        while self.from_page:
-            self._server.send(self.from_page.pop(0))
-            self._page.wait_for_timeout(1_000 * gap_seconds)
-
-    @contextmanager
-    def server_waits(self) -> Iterator[None]:
-        """What the server answers comes to the page all at once, at the end."""
-        self._holds_server = True
-        yield
-        self._holds_server = False
-        while self.from_server:
-            self._route.send(self.from_server.pop(0))
+        server = route.connect_to_server()
+        self.page.connect(route, server)
+        self.server.connect(server, route)
 
 
 @pytest.fixture
@@ -126,9 +122,9 @@ def test_explore_opens_the_run_though_a_look_at_it_is_under_way(
     page: Page, wire: Wire, server: RunningApp, gap_seconds: float
 ) -> None:
     open_run(page, server)
-    with wire.page_waits(gap_seconds=gap_seconds):
+    with wire.page.waits(gap_seconds=gap_seconds):
         page.get_by_role("button", name="Explore").click()
-        eventually(lambda: address(page) and len(wire.from_page) >= 2, what="click and look")
+        eventually(lambda: address(page) and len(wire.page.kept) >= 2, what="click and look")
     assert_explored(page)
 
 
@@ -136,7 +132,7 @@ def test_explore_is_heard_at_the_moment_the_run_ends(
     page: Page, wire: Wire, server: RunningApp, end: Callable[[], None]
 ) -> None:
     open_run(page, server)
-    with wire.page_waits():
+    with wire.page.waits():
         page.get_by_role("button", name="Explore").click()
         end()
     assert_explored(page)
@@ -149,9 +145,9 @@ def test_a_slider_taken_back_before_the_link_followed(
     slider = Slider(page)
     wait_painted(page)
     start = wait_for_query(page, "z")
-    with wire.server_waits():
+    with wire.server.waits():
         slider.drag(0.9)
-        eventually(lambda: address(page) and b"z=" in b"".join(map(bytes, wire.from_server)))
+        eventually(lambda: address(page) and b"z=" in b"".join(map(bytes, wire.server.kept)))
         page.get_by_role("button", name="Undo").click()
         page.wait_for_timeout(1500)
     eventually(lambda: is_told(page), what="the first code in the link")

@@ -21,7 +21,7 @@ def upload(page: Page, folder: Path, **files: bytes) -> None:
 
 def assert_shown(page: Page, testid: str) -> None:
     """The one picture of this name is really there."""
-    image = page.get_by_test_id(testid).locator("img").last
+    image = page.get_by_test_id(testid).locator("img")
     expect(image).to_have_count(1)
     # The last: a rerun may briefly keep what it is about to replace.
     assert image.last.evaluate("(img) => img.decode().then(() => img.naturalWidth)") > 0
@@ -30,9 +30,9 @@ def assert_shown(page: Page, testid: str) -> None:
 def test_a_sample_needs_no_file(tab: Page) -> None:
     tab.get_by_role("link", name="Reconstruct").first.click()
     assert_shown(tab, "original-image")
-    first = tab.get_by_test_id("original-image").locator("img").last.get_attribute("src")
+    first = tab.get_by_test_id("original-image").locator("img").get_attribute("src")
     tab.get_by_role("button", name="Another sample").click()
-    image = tab.get_by_test_id("original-image").locator("img").last
+    image = tab.get_by_test_id("original-image").locator("img")
     expect(image).not_to_have_attribute("src", first or "")
 
 

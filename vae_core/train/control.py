@@ -14,6 +14,8 @@ from typing import Any, Final, Literal
 from vae_core.files import write_json
 
 FOLDER: Final = "training"
+# So long a run is looked at more often, by itself and by a page: then there is most to see.
+YOUNG_SECONDS: Final = 20.0
 Ask = Literal["", "pause", "finish"]
 WISHES: Final[tuple[Ask, ...]] = ("pause", "finish")
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from vae_core.data.imageset import ImageSet
 from vae_core.model import Autoencoder
-from vae_core.train.control import read_ask, write_progress
+from vae_core.train.control import YOUNG_SECONDS, read_ask, write_progress
 from vae_core.train.run import Run
 from vae_core.train.snapshots import SnapshotNote, SnapshotShelf
 from vae_core.train.step import ImageFeed
@@ -32,7 +32,6 @@ FIRST_AFTER_SECONDS: Final = 1.0
 # Each gap is this share of the time so far, and long enough that looking costs little of it: a
 # little more at first, when there is most to see.
 GROWTH: Final = 0.1
-YOUNG_SECONDS: Final = 20.0
 YOUNG_COST_SHARE, COST_SHARE = 0.025, 0.01
 # Of bigger images fewer are shown, so that the files stay small; of slow networks fewer points
 # are placed, so that a look stays short.
