@@ -15,6 +15,7 @@ import numpy as np
 from vae_core.card import MAX_NOTES, MAX_TITLE
 from vae_core.checkpoint import CARD, own_words, save_checkpoint, versions
 from vae_core.data.imageset import ImageSet
+from vae_core.data.targets import named_targets
 from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.bounds import evidence_bounds
 from vae_core.evaluate.calibration import calibrate_model
@@ -25,9 +26,11 @@ from vae_core.latent.projection import Projection, fit_pca, fit_umap
 from vae_core.likelihoods import Gaussian
 from vae_core.model import Autoencoder, ModelConfig
 from vae_core.nets import architecture_for
-from vae_core.objectives import build_objective
+from vae_core.objectives import Objective, build_objective
+from vae_core.objectives.attributes import check_room
 from vae_core.objectives.registry import (
     WITHOUT_EVIDENCE,
+    attribute_names,
     describe_objective,
     is_classifier,
     uses_labels,
@@ -67,10 +70,22 @@ def plan_model(images: ImageSet, config: TrainConfig) -> tuple[ModelConfig, list
     # Where nothing is sampled in training, a width would be a number without a meaning.
     posterior = "point" if config.objective in WITHOUT_EVIDENCE else config.posterior
     n_classes = _count_classes(images, config) if uses_labels(objective) else 0
+    told += _attribute_sentences(images, objective, n_latent=config.n_latent)
     return ModelConfig(
         images.spec, config.n_latent, architecture, name,
         posterior=posterior, n_classes=n_classes, is_classifier=is_classifier(objective),
     ), told  # fmt: skip
+
+
+def _attribute_sentences(images: ImageSet, objective: Objective, *, n_latent: int) -> list[str]:
+    names = attribute_names(objective)
+    if names is None:
+        return []
+    # One pixel of each: only what is known of them matters here.
+    known = replace(images, images=images.images[:, :, :1, :1]).subset("train")
+    found = [target.name for target in named_targets(known, names)]
+    check_room(len(found), n_latent)
+    return [f"Dimensions 0 to {len(found) - 1} stand for {', '.join(found)}."]
 
 
 def _count_classes(images: ImageSet, config: TrainConfig) -> int:

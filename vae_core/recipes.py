@@ -5,13 +5,16 @@ The figures behind the choices are in docs/decisions/0003, 0004 and 0009 and in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vae_core.data.targets import LABEL
 from vae_core.errors import ConfigError
+from vae_core.objectives.attributes import check_room
 from vae_core.objectives.registry import (
     WITHOUT_EVIDENCE,
+    attribute_names,
     build_objective,
     settling_steps,
     uses_labels,
@@ -51,6 +54,11 @@ GOALS: Final[Mapping[str, Choice]] = {
         "Independent dimensions",
         "About 10 numbers that are pushed to vary one thing each, so that a slider changes one "
         "thing; reconstructions are softer.",
+    ),
+    "attributes": Choice(
+        "Named sliders",
+        "For pictures of which something is known, by class folders or by a built-in set: the "
+        "first numbers of the code stand for it, so that sliders have names and readings meaning.",
     ),
     "denoise": Choice(
         "Remove noise",
@@ -93,6 +101,11 @@ def _of_goal(goal: str, *, spec: ImageSpec, n_images: int) -> dict[str, Any]:
         name = "beta-tcvae" if n_images >= LEAST_FOR_TC_IMAGES else "beta-vae"
         options = {"beta": _beta_for(spec)}
         return {"n_latent": 10, "objective": name, "objective_options": options}
+    if goal == "attributes":
+        # More values per picture outweigh what is known of it, too.
+        small = spec.n_values < 2_000
+        options = {"attribute_std": 0.2 if small else 0.05, "beta": 1.0 if small else 3.0}
+        return {"n_latent": 32, "objective": "attribute-vae", "objective_options": options}
     if goal == "denoise":
         options = {"amount": 0.3}
         return {
@@ -113,11 +126,14 @@ def _of_length(length: str, *, n_images: int) -> dict[str, Any]:
     return {"epochs": epochs, "patience_epochs": max(5, epochs // 8)}
 
 
-def check_settings(config: TrainConfig, *, n_images: int, n_classes: int) -> None:
+def check_settings(
+    config: TrainConfig, *, n_images: int, classes: Collection[str], factors: Collection[str] = ()
+) -> None:
     """`ConfigError` when a run with these options could not train on such a set.
 
-    `n_classes` counts the classes the images are sorted into.
+    `classes` names those the images are sorted into, `factors` what else is known of each.
     """
+    n_classes = len(classes)
     objective = build_objective(config.objective, config.objective_options)
     if n_images < 3:
         raise ConfigError(
@@ -129,18 +145,42 @@ def check_settings(config: TrainConfig, *, n_images: int, n_classes: int) -> Non
             f"{n_classes} class(es), 2 or more were expected; sort them into one folder per class "
             "or choose another objective."
         )
-    if config.n_labels and not uses_labels(objective):
+    wanted = attribute_names(objective)
+    if wanted is not None:
+        _check_attributes(wanted, classes=classes, factors=factors)
+        if LABEL in wanted or not (wanted or factors):
+            check_room(n_classes if n_classes > 2 else 1, config.n_latent)
+    if config.n_labels and wanted is None and not uses_labels(objective):
         raise ConfigError(
             f"--n-labels {config.n_labels} came, but '{config.objective}' sees no labels; set it "
-            "to 0 or choose conditional-vae or m2."
+            "to 0 or choose conditional-vae, m2 or attribute-vae."
         )
     n_train = _train_images_of(n_images)
-    if config.n_labels and not n_classes <= config.n_labels <= n_train:
+    least, why = (1, "one picture") if wanted is not None else (n_classes, "one per class")
+    if config.n_labels and not least <= config.n_labels <= n_train:
         raise ConfigError(
-            f"--n-labels {config.n_labels} came, expected {n_classes} (one per class) to "
+            f"--n-labels {config.n_labels} came, expected {least} ({why}) to "
             f"{n_train} (all that are not held out); give a number in that range."
         )
     _check_options(config)
+
+
+def _check_attributes(
+    wanted: Sequence[str], *, classes: Collection[str], factors: Collection[str]
+) -> None:
+    known = [*factors, *([LABEL, *classes] if len(classes) > 1 else [])]
+    if not known:
+        raise ConfigError(
+            "The objective 'attribute-vae' needs something known of each image, and of these "
+            "nothing is; sort them into one folder per class, or choose another goal."
+        )
+    # "glasses: round" is a category of the factor "glasses".
+    unknown = [name for name in wanted if not {name, name.partition(": ")[0]} & set(known)]
+    if unknown:
+        raise ConfigError(
+            f"The attribute(s) {', '.join(unknown)} came, but known are {', '.join(known)}; "
+            "choose among these."
+        )
 
 
 def _train_images_of(n_images: int) -> int:

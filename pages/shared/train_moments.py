@@ -26,6 +26,10 @@ _NAMES = {
         "Reconstruction",
         "−log p(x|z) of held-out images, nats: lower is better",
     ),
+    "val_attributes": (
+        "Attributes",
+        "What the attributes cost given the code, nats: lower is better, below 0 at best",
+    ),
     "val_accuracy": ("Accuracy", "Share of held-out images whose label is said rightly"),
 }
 

@@ -29,6 +29,7 @@ _ICONS = {
     "reconstructions": ":material/photo_library:",
     "manifold": ":material/scatter_plot:",
     "independent": ":material/tune:",
+    "attributes": ":material/label:",
     "denoise": ":material/auto_fix_high:",
 }
 _LABELS = {"n_latent": "Latent dimensions", "n_labels": "Number of labels"}
@@ -72,7 +73,9 @@ def choose_settings(chosen: Chosen) -> Settings | None:
         values, options = _options(base, scope=f"{chosen.name}_{goal}_{length}")
     try:
         config = TrainConfig(**values, objective_options=options)
-        check_settings(config, n_images=found.n_images, n_classes=len(found.classes))
+        check_settings(
+            config, n_images=found.n_images, classes=found.classes, factors=found.factors
+        )
     except ExplorerError as error:
         st.error(str(error))
         return None
@@ -140,6 +143,8 @@ def _widget(
         )  # fmt: skip
     if isinstance(value, bool):
         return st.toggle(label, value=value, help=sentence, key=key, persist_state="session")
+    if isinstance(value, str):
+        return st.text_input(label, value=value, help=sentence, key=key, persist_state="session")
     if isinstance(value, int):
         return st.number_input(
             label, value=value, min_value=0, step=1, help=sentence, key=key,

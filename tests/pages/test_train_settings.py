@@ -27,6 +27,7 @@ class Found:
     n_images: int
     spec: ImageSpec
     classes: dict[str, int]
+    factors: tuple[str, ...] = ("smile",)
 
 
 def some(n_images: int = 400) -> Chosen:
@@ -79,7 +80,7 @@ def test_every_field_has_a_widget_with_its_sentence(app: AppTest) -> None:
         assert help_text.lower() == f"{item.metadata['help']}.".lower()
 
 
-@pytest.mark.parametrize("objective", ["capacity-vae", "denoising-vae", "iwae"])
+@pytest.mark.parametrize("objective", ["capacity-vae", "denoising-vae", "iwae", "attribute-vae"])
 def test_every_option_of_an_objective_has_a_widget(app: AppTest, objective: str) -> None:
     widget(app, "train_x_objective").set_value(objective).run()
     for name, (_, default, sentence) in objective_fields(objective).items():
@@ -87,6 +88,15 @@ def test_every_option_of_an_objective_has_a_widget(app: AppTest, objective: str)
         assert shown.value == default
         assert shown.help.lower() == f"{sentence}.".lower()
     assert settings(app).config.objective == objective
+
+
+def test_attributes_are_asked_for_by_name(app: AppTest) -> None:
+    widget(app, "train_x_objective").set_value("attribute-vae").run()
+    widget(app, "train_o_attribute-vae_attributes").set_value("frown").run()
+    assert "frown came, but known are smile" in app.error[0].value
+    widget(app, "train_o_attribute-vae_attributes").set_value("smile").run()
+    words = settings(app).arguments
+    assert words[words.index("--attributes") + 1] == "smile"
 
 
 def test_a_plain_choice_sets_the_options_anew(app: AppTest) -> None:

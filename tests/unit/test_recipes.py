@@ -47,7 +47,7 @@ def test_every_choice_is_read_back_by_the_command_line(
         got = parsed(arguments_of(wanted))
         assert replace(got, objective_options={}) == replace(wanted, objective_options={})
         assert objective_of(got) == objective_of(wanted)
-        check_settings(wanted, n_images=n_images, n_classes=0)
+        check_settings(wanted, n_images=n_images, classes=("cat", "dog"))
         assert advice(wanted, spec=spec, n_images=n_images) == ()
 
 
@@ -97,16 +97,16 @@ def test_unknown_choices_are_refused() -> None:
 )
 def test_what_cannot_train_is_told_before(config: TrainConfig, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        check_settings(config, n_images=400, n_classes=0)
+        check_settings(config, n_images=400, classes=())
 
 
 def test_labels_have_to_be_enough_for_the_classes() -> None:
     config = TrainConfig(objective="m2", n_labels=3)
     with pytest.raises(ConfigError, match=r"expected 10 \(one per class\) to 320"):
-        check_settings(config, n_images=400, n_classes=10)
+        check_settings(config, n_images=400, classes="0123456789")
     with pytest.raises(ConfigError, match="all that are not held out"):
-        check_settings(replace(config, n_labels=321), n_images=400, n_classes=3)
-    check_settings(config, n_images=400, n_classes=3)
+        check_settings(replace(config, n_labels=321), n_images=400, classes="abc")
+    check_settings(config, n_images=400, classes="abc")
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def test_an_estimate_is_near_what_a_run_takes(tmp_path: Path) -> None:
     assert found.memory_bytes > 50e6
 
 
-@pytest.mark.parametrize("objective", ["ae", "beta-tcvae", "iwae", "m2", "conditional-vae"])
+@pytest.mark.parametrize(
+    "objective", ["ae", "beta-tcvae", "iwae", "m2", "conditional-vae", "attribute-vae"]
+)
 def test_every_kind_of_objective_can_be_measured(objective: str) -> None:
     found = probe(stripes(80), TrainConfig(objective=objective, minutes=2, n_latent=2), seconds=0)
     assert found.seconds_training == 120

@@ -18,6 +18,7 @@ from vae_core.model import Autoencoder
 from vae_core.pipeline import plan_model
 from vae_core.train import Progress, TrainConfig, train
 from vae_core.train.control import read_progress, write_ask
+from vae_core.train.journal import read_journal
 from vae_core.train.runtime import choose_runtime
 from vae_core.train.snapshots import (
     MAX_SNAPSHOTS,
@@ -85,12 +86,15 @@ def test_snapshots_show_the_same_images_as_they_improve(tmp_path: Path) -> None:
     assert last.note.seconds > 0 and last.note.images_seen > first.note.images_seen == 0
 
 
-@pytest.mark.parametrize("objective", ["ae", "conditional-vae", "m2"])
+@pytest.mark.parametrize("objective", ["ae", "conditional-vae", "m2", "attribute-vae"])
 def test_every_kind_of_model_can_be_watched(tmp_path: Path, objective: str) -> None:
     config = TrainConfig(objective=objective, n_latent=2, epochs=1, preset="mlp")
     run_watched(tmp_path, config)
     last = read_snapshot(list_snapshots(tmp_path)[-1].path)
     assert np.isfinite(last.xy).all() and last.samples.max() > last.samples.min()
+    # A moment and an epoch measure the same terms.
+    assert set(read_journal(tmp_path)[-1]) >= {n for n in last.note.record if n.startswith("val_")}
+    assert ("val_attributes" in last.note.record) == (objective == "attribute-vae")
 
 
 def test_pictures_are_thinned_but_numbers_kept(tmp_path: Path) -> None:

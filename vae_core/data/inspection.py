@@ -60,7 +60,8 @@ class Inspection:
     by class name (empty where there are none); `sheet` uint8 `[n,C,H,W]` are examples as the
     model would see them, `sheet_classes` their class names. `duplicates` are groups of names
     with one content. `spec` is what the set would be trained in. `plan` says what will happen
-    to the images, `warnings` what to beware of. `needs_download` where nothing is here yet.
+    to the images, `warnings` what to beware of. `needs_download` where nothing is here yet;
+    `factors` names what is known of each image besides its class.
     """
 
     source: str
@@ -76,6 +77,7 @@ class Inspection:
     plan: tuple[str, ...]
     warnings: tuple[str, ...]
     needs_download: bool = False
+    factors: tuple[str, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -319,7 +321,7 @@ def _generated(name: str, some: ImageSet, n: int, wanted: _Wanted) -> Inspection
     )  # fmt: skip
     made = _inspection(name, facts, _examples(some, wanted), modes={_mode(native): n})
     drawn = f"{n:,} pictures are drawn by this program when training begins; nothing is downloaded."
-    return replace(made, plan=(drawn, *made.plan))
+    return replace(made, plan=(drawn, *made.plan), factors=tuple(some.factors))
 
 
 def _not_here(name: str, wanted: _Wanted) -> Inspection:

@@ -8,16 +8,14 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vae_core.data.targets import Target, factor_targets, label_targets
 from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.threshold import auroc
 from vae_core.latent.codes import Codes
 from vae_core.latent.naming import (
     DimensionName,
-    Target,
-    factor_targets,
     fit_and_check,
     is_measurable,
-    label_targets,
     name_dimensions,
 )
 from vae_core.latent.projection import LinearProjection

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from vae_core.data.targets import Target, factor_targets, label_targets
 from vae_core.latent.codes import Codes
 from vae_core.latent.region import require_codes
 
@@ -26,19 +26,6 @@ UNUSED: Final = "unused"
 
 
 @dataclass(frozen=True)
-class Target:
-    """Something known of each image: `values` float64 `[N]`, NaN where unknown.
-
-    For a category they are 1 in it and 0 outside. `short_name` leaves out which of two.
-    """
-
-    name: str
-    short_name: str
-    values: Doubles
-    is_category: bool
-
-
-@dataclass(frozen=True)
 class DimensionName:
     """What a dimension tells most about: `text` such as "smile, R² 0.81", or "unused", or None.
 
@@ -52,45 +39,6 @@ class DimensionName:
     target: str | None = None
     measure: str | None = None
     score: float | None = None
-
-
-def factor_targets(codes: Codes) -> tuple[Target, ...]:
-    """The factors that vary, a categorical one as one target per category that occurs.
-
-    Two categories make one target, the second: the first is its opposite.
-    """
-    found: list[Target] = []
-    for name, factor in codes.factors.items():
-        values = np.asarray(factor.values, np.float64)
-        if factor.categories:
-            found += _one_against_rest(values, factor.categories, prefix=name)
-        elif _varies(values):
-            found.append(Target(name, name, values, False))
-    return tuple(found)
-
-
-def label_targets(codes: Codes) -> tuple[Target, ...]:
-    """Each label that occurs against the rest, of two the second; −1 is unknown."""
-    if codes.labels is None:
-        return ()
-    labels = np.where(codes.labels < 0, np.nan, codes.labels.astype(np.float64))
-    return tuple(_one_against_rest(labels, codes.label_names))
-
-
-def _one_against_rest(
-    values: Doubles, names: tuple[str, ...], *, prefix: str = ""
-) -> Iterator[Target]:
-    for k, name in enumerate(names):
-        inside = np.where(np.isnan(values), np.nan, values == k)
-        is_opposite = len(names) == 2 and k == 0
-        if not is_opposite and _varies(inside):
-            full = f"{prefix}: {name}" if prefix else name
-            yield Target(full, prefix if prefix and len(names) == 2 else full, inside, True)
-
-
-def _varies(values: Doubles) -> bool:
-    known = values[~np.isnan(values)]
-    return bool(len(known)) and bool(np.ptp(known) > 0)
 
 
 def fit_and_check(codes: Codes, *, seed: int = 0) -> tuple[Ints, Ints]:

@@ -1,6 +1,7 @@
 """What training minimises: frozen, stateless dataclasses, one per variant."""
 
 from vae_core.objectives.aggregate import WAE, BetaTCVAE, InfoVAE
+from vae_core.objectives.attributes import AttributeVAE
 from vae_core.objectives.base import Batch, Objective, Terms
 from vae_core.objectives.denoising import DenoisingAE, DenoisingVAE
 from vae_core.objectives.elbo import AE, VAE, BetaVAE, CapacityVAE
@@ -9,7 +10,7 @@ from vae_core.objectives.labelled import ConditionalVAE, SemiSupervised
 from vae_core.objectives.registry import OBJECTIVES, build_objective
 
 __all__ = [
-    "AE", "IWAE", "OBJECTIVES", "VAE", "WAE", "Batch", "BetaTCVAE", "BetaVAE", "CapacityVAE",
-    "ConditionalVAE", "DenoisingAE", "DenoisingVAE", "InfoVAE", "Objective", "SemiSupervised",
-    "Terms", "build_objective",
+    "AE", "IWAE", "OBJECTIVES", "VAE", "WAE", "AttributeVAE", "Batch", "BetaTCVAE", "BetaVAE",
+    "CapacityVAE", "ConditionalVAE", "DenoisingAE", "DenoisingVAE", "InfoVAE", "Objective",
+    "SemiSupervised", "Terms", "build_objective",
 ]  # fmt: skip

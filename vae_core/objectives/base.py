@@ -23,13 +23,15 @@ class Terms(NamedTuple):
 class Batch:
     """Images float32 `[B,C,H,W]` in [0,1] and the generator all randomness comes from.
 
-    `y` int64 `[B]` holds labels, −1 where unknown; `n_images` counts the training set.
+    `y` int64 `[B]` holds labels, −1 where unknown, `attributes` float32 `[B,A]` standard scores,
+    NaN where unknown; `n_images` counts the training set.
     """
 
     x: Tensor
     generator: torch.Generator | None = None
     y: Tensor | None = None
     n_images: int = 0
+    attributes: Tensor | None = None
 
 
 class Objective(Protocol):

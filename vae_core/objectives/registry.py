@@ -8,6 +8,7 @@ from typing import Any
 
 from vae_core.errors import ConfigError
 from vae_core.objectives.aggregate import WAE, BetaTCVAE, InfoVAE
+from vae_core.objectives.attributes import AttributeVAE
 from vae_core.objectives.base import Objective
 from vae_core.objectives.denoising import DenoisingAE, DenoisingVAE
 from vae_core.objectives.elbo import AE, VAE, BetaVAE, CapacityVAE
@@ -27,6 +28,7 @@ OBJECTIVES: Mapping[str, Callable[..., Objective]] = {
     "denoising-vae": DenoisingVAE,
     "conditional-vae": ConditionalVAE,
     "m2": SemiSupervised,
+    "attribute-vae": AttributeVAE,
 }
 # Objectives without sampling have no posterior worth the name, so no evidence bound.
 WITHOUT_EVIDENCE = frozenset({"ae", "denoising-ae", "wae"})
@@ -80,6 +82,11 @@ def uses_labels(objective: Objective) -> bool:
 def is_classifier(objective: Objective) -> bool:
     """Whether the objective also trains q(y|x)."""
     return bool(getattr(objective, "is_classifier", False))
+
+
+def attribute_names(objective: Objective) -> tuple[str, ...] | None:
+    """The attributes an objective asks for, empty for all; None when it uses none."""
+    return objective.names if isinstance(objective, AttributeVAE) else None
 
 
 def settling_steps(objective: Objective) -> int:

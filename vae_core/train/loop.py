@@ -12,30 +12,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vae_core.data.imageset import ImageSet
 from vae_core.errors import DataError, TrainingError
 from vae_core.model import Autoencoder, ModelConfig
 from vae_core.objectives import Batch
-from vae_core.objectives.registry import settling_steps, uses_labels
+from vae_core.objectives.registry import settling_steps
 from vae_core.train.board import Board
 from vae_core.train.config import TrainConfig, one_cycle
+from vae_core.train.feeds import open_feeds
 from vae_core.train.journal import Journal
 from vae_core.train.processes import Processes, mean_over_processes, share_of_batch
 from vae_core.train.run import Run, start_run
 from vae_core.train.runtime import Runtime
 from vae_core.train.state import Position
-from vae_core.train.step import ImageFeed, epoch_order, hide_labels, step_seed
+from vae_core.train.step import ImageFeed, epoch_order, step_seed
 from vae_core.train.update import update
 from vae_core.train.validate import validate
 from vae_core.train.watch import warnings_of
 from vae_core.train.watcher import Watcher
 
-VALIDATION_IMAGES = 2_000
 REPORT_EVERY_SECONDS = 0.5
 MAX_SKIPPED_SHARE = 0.5
 
@@ -136,9 +134,7 @@ def train(
         folder, model_config, config, runtime,
         processes=processes or Processes(), resume=resume, initial=initial,
     )  # fmt: skip
-    labels, val_labels = _labels_for(run, train_set, val_set)
-    feed = ImageFeed(train_set.images, runtime.device, labels=labels)
-    val = ImageFeed(val_set.images[:VALIDATION_IMAGES], runtime.device, labels=val_labels)
+    feed, val = open_feeds(run, train_set, val_set)
     run.position.n_train_images = len(feed)
     if run.position.step == 0 and initial is None:
         sample = feed.batch(epoch_order(len(feed), seed=config.seed, epoch=0)[:5000])
@@ -158,21 +154,6 @@ def train(
         watcher.end(run)
     run.shown_model.load_state_dict(run.best)
     return run.shown_model.requires_grad_(True).eval(), run.position
-
-
-def _labels_for(
-    run: Run, train_set: ImageSet, val_set: ImageSet
-) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
-    """The labels the objective may see, and those of the validation images."""
-    if not uses_labels(run.step_module.objective):
-        return None, None
-    if train_set.labels is None or val_set.labels is None:
-        raise DataError(
-            f"'{train_set.name}' has no labels but the objective '{run.config.objective}' needs "
-            "some; sort the images into one folder per class, or choose another objective."
-        )
-    known = hide_labels(train_set.labels, n_labels=run.config.n_labels, seed=run.config.seed)
-    return known, val_set.labels[:VALIDATION_IMAGES]
 
 
 def _how_to_resume(run: Run) -> str:
@@ -267,7 +248,7 @@ def _batch(
         draw = torch.Generator().manual_seed(seed)
         picked = torch.randint(len(pool), (max(1, len(rows) // 2),), generator=draw)
         rows = torch.cat([rows, pool[picked]])
-    return Batch(feed.batch(rows), generator, feed.labels_of(rows), len(feed))
+    return feed.known_batch(rows, generator)
 
 
 def _end_of_epoch(

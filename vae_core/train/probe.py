@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 
 from vae_core.data.imageset import ImageSet
@@ -19,14 +18,12 @@ from vae_core.errors import DataError
 from vae_core.evaluate.images import score_images
 from vae_core.latent.codes import MAX_CODES
 from vae_core.model import Autoencoder, ModelConfig
-from vae_core.objectives import Batch
-from vae_core.objectives.registry import uses_labels
 from vae_core.train.config import TrainConfig
-from vae_core.train.loop import VALIDATION_IMAGES
+from vae_core.train.feeds import open_feeds
 from vae_core.train.processes import Processes
 from vae_core.train.run import Run, start_run
 from vae_core.train.runtime import Runtime
-from vae_core.train.step import ImageFeed, epoch_order, hide_labels
+from vae_core.train.step import ImageFeed, epoch_order
 from vae_core.train.update import update
 from vae_core.train.validate import validate
 
@@ -84,8 +81,8 @@ def estimate(
         batch_size = config.batch_for(len(train_set))
         if runtime.cores:
             runtime.cores.begin()
-        rate = _training_rate(run, _feed(run, train_set), batch_size=batch_size, seconds=seconds)
-        val = _feed(run, val_set.take(np.arange(min(VALIDATION_IMAGES, len(val_set)))))
+        feed, val = open_feeds(run, train_set, val_set)
+        rate = _training_rate(run, feed, batch_size=batch_size, seconds=seconds)
         checking = _seconds_of(lambda: validate(run, val)) + _seconds_of(run.save)
         after = _seconds_after(run.model.cpu().eval(), images) + map_seconds
     n_steps = max(1, len(train_set) // batch_size)
@@ -94,14 +91,6 @@ def estimate(
     return Estimate(
         rate, per_epoch, whole, after, _peak_memory(runtime), len(train_set), batch_size
     )
-
-
-def _feed(run: Run, part: ImageSet) -> ImageFeed:
-    """The images as the loop would hold them, with the labels the objective may see."""
-    labels = part.labels if uses_labels(run.step_module.objective) else None
-    if labels is not None and part.split[0] == 0:
-        labels = hide_labels(labels, n_labels=run.config.n_labels, seed=run.config.seed)
-    return ImageFeed(part.images, run.runtime.device, labels=labels)
 
 
 def _training_rate(run: Run, feed: ImageFeed, *, batch_size: int, seconds: float) -> float:
@@ -118,8 +107,7 @@ def _training_rate(run: Run, feed: ImageFeed, *, batch_size: int, seconds: float
         if n >= WARM_UP_STEPS + LEAST_STEPS and time.monotonic() - began > seconds:
             break
         rows = pieces[n % whole]
-        batch = Batch(feed.batch(rows), generator, feed.labels_of(rows), len(feed))
-        update(run, batch, learning_rate=run.config.learning_rate / 10)
+        update(run, feed.known_batch(rows, generator), learning_rate=run.config.learning_rate / 10)
         done += len(rows)
     _wait_for(run.runtime.device)
     return done / (time.monotonic() - began)

@@ -31,7 +31,8 @@ class TrainStep(nn.Module):
 class ImageFeed:
     """Float batches `[B,C,H,W]` in [0,1] from uint8 images, on the training device.
 
-    `labels` int64 `[N]` go along, −1 where unknown.
+    `labels` int64 `[N]`, −1 where unknown, and `attributes` float32 `[N,A]`, NaN where unknown,
+    go along.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class ImageFeed:
         device: torch.device,
         *,
         labels: NDArray[np.int64] | None = None,
+        attributes: NDArray[np.float32] | None = None,
     ) -> None:
         self.device = device
         self.images = images
         self.labels = None if labels is None else torch.from_numpy(labels).to(device)
+        self.attributes = None if attributes is None else torch.from_numpy(attributes).to(device)
         self.resident = None
         if images.nbytes <= RESIDENT_BYTES:
             self.resident = torch.from_numpy(np.ascontiguousarray(images)).to(device)
@@ -53,7 +56,9 @@ class ImageFeed:
 
     @property
     def labelled_rows(self) -> Tensor:
-        """Rows whose label is known, int64, on the CPU."""
+        """Rows whose label or some of whose attributes are known, int64, on the CPU."""
+        if self.attributes is not None:
+            return torch.nonzero(self.attributes.cpu().isfinite().any(1))[:, 0]
         if self.labels is None:
             return torch.empty(0, dtype=torch.int64)
         return torch.nonzero(self.labels.cpu() >= 0)[:, 0]
@@ -66,9 +71,19 @@ class ImageFeed:
             picked = torch.from_numpy(self.images[rows.numpy()]).to(self.device)
         return picked.float().div_(255).contiguous(memory_format=torch.channels_last)
 
+    def known_batch(self, rows: Tensor, generator: torch.Generator | None) -> Batch:
+        """These rows with all that is known of them, for an objective."""
+        return Batch(
+            self.batch(rows), generator, self.labels_of(rows), len(self), self.attributes_of(rows)
+        )
+
     def labels_of(self, rows: Tensor) -> Tensor | None:
         """The labels of these rows, or None when there are none at all."""
         return None if self.labels is None else self.labels[rows.to(self.device)]
+
+    def attributes_of(self, rows: Tensor) -> Tensor | None:
+        """The attributes of these rows, or None when there are none at all."""
+        return None if self.attributes is None else self.attributes[rows.to(self.device)]
 
 
 def hide_labels(labels: NDArray[np.int64], *, n_labels: int, seed: int) -> NDArray[np.int64]:
@@ -92,6 +107,27 @@ def hide_labels(labels: NDArray[np.int64], *, n_labels: int, seed: int) -> NDArr
     keep = [row for _, _, row in sorted(dealt)[:n_labels]]
     hidden = np.full_like(labels, -1)
     hidden[keep] = labels[keep]
+    return hidden
+
+
+def hide_attributes(
+    attributes: NDArray[np.float32], *, n_labels: int, seed: int
+) -> NDArray[np.float32]:
+    """Keep the attributes of `n_labels` images drawn at random, and set the rest to NaN.
+
+    0 keeps all. `ConfigError` when fewer images have any.
+    """
+    known = np.flatnonzero(np.isfinite(attributes).any(1))
+    if n_labels == 0:
+        return attributes
+    if n_labels > len(known):
+        raise ConfigError(
+            f"--n-labels {n_labels} came, but attributes are known of {len(known)} training "
+            "images; give at most as many, or 0 for all."
+        )
+    kept = np.random.default_rng(seed).permutation(known)[:n_labels]
+    hidden = np.full_like(attributes, np.nan)
+    hidden[kept] = attributes[kept]
     return hidden
 
 

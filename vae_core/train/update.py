@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -76,8 +77,8 @@ def _pieces(batch: Batch, n: int) -> Iterator[Batch]:
     for rows in torch.tensor_split(torch.arange(len(batch.x)), n):
         if len(rows):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
-            y = None if batch.y is None else batch.y[part]
-            yield Batch(batch.x[part], batch.generator, y, batch.n_images)
+            y, known = (None if v is None else v[part] for v in (batch.y, batch.attributes))
+            yield replace(batch, x=batch.x[part], y=y, attributes=known)
 
 
 def _backward(run: Run, batch: Batch) -> Tensor:

@@ -32,7 +32,9 @@ def validate(run: Run, feed: ImageFeed) -> dict[str, Value]:
     for rows in torch.split(torch.arange(len(feed)), at_once):
         x, y = feed.batch(rows), feed.labels_of(rows)
         given = None if model.config.is_classifier else y
-        terms = terms_of(Batch(x, generator, given, run.position.n_train_images), step)
+        known = feed.attributes_of(rows)
+        batch = Batch(x, generator, given, run.position.n_train_images, known)
+        terms = terms_of(batch, step)
         features = model.features(x)
         posterior = model.posterior_of(features, given)
         means.append(posterior.mean)

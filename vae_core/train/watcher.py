@@ -22,6 +22,7 @@ from torch import Tensor
 from vae_core.data.imageset import ImageSet
 from vae_core.model import Autoencoder
 from vae_core.train.control import YOUNG_SECONDS, read_ask, write_progress
+from vae_core.train.feeds import known_attributes
 from vae_core.train.run import Run
 from vae_core.train.snapshots import SnapshotNote, SnapshotShelf
 from vae_core.train.step import ImageFeed
@@ -179,7 +180,9 @@ class _Scene:
         self.placed, self.placed_y = _pixels(placed, device), self._labels(placed, device)
         scored = val_set.take(np.arange(min(len(val_set), max(32, n // 8))))
         y = scored.labels if self.model_takes_labels else None
-        self.scored = ImageFeed(scored.images, device, labels=y)
+        _, known = known_attributes(run, train_set, val_set)
+        known = None if known is None else known[: len(scored)]
+        self.scored = ImageFeed(scored.images, device, labels=y, attributes=known)
         # A generator of its own: the run's draws stay what they are.
         draws = torch.Generator().manual_seed(run.config.seed + 1)
         self.z = torch.randn((shown, run.model.n_latent), generator=draws).to(device)
