@@ -150,6 +150,7 @@ _OPTIONAL: Final[Mapping[str, Check]] = {
     "model.architecture.blocks": _sizes(0, MAX_LAYERS),
     "model.architecture.dense": _sizes(1, MAX_WIDTH),
     "label_names": _names,
+    "attributes": _names,
     "factor_categories": _tables_of_names,
     **{
         f"metrics.{name}": _number

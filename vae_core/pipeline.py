@@ -70,14 +70,16 @@ def plan_model(images: ImageSet, config: TrainConfig) -> tuple[ModelConfig, list
     # Where nothing is sampled in training, a width would be a number without a meaning.
     posterior = "point" if config.objective in WITHOUT_EVIDENCE else config.posterior
     n_classes = _count_classes(images, config) if uses_labels(objective) else 0
-    told += _attribute_sentences(images, objective, n_latent=config.n_latent)
+    if named := _attributes(images, objective, n_latent=config.n_latent):
+        told.append(f"Dimensions 0 to {len(named) - 1} stand for {', '.join(named)}.")
     return ModelConfig(
         images.spec, config.n_latent, architecture, name,
         posterior=posterior, n_classes=n_classes, is_classifier=is_classifier(objective),
     ), told  # fmt: skip
 
 
-def _attribute_sentences(images: ImageSet, objective: Objective, *, n_latent: int) -> list[str]:
+def _attributes(images: ImageSet, objective: Objective, *, n_latent: int) -> list[str]:
+    """What the first dimensions stand for, in order; none where the objective has no such."""
     names = attribute_names(objective)
     if names is None:
         return []
@@ -85,7 +87,7 @@ def _attribute_sentences(images: ImageSet, objective: Objective, *, n_latent: in
     known = replace(images, images=images.images[:, :, :1, :1]).subset("train")
     found = [target.name for target in named_targets(known, names)]
     check_room(len(found), n_latent)
-    return [f"Dimensions 0 to {len(found) - 1} stand for {', '.join(found)}."]
+    return found
 
 
 def _count_classes(images: ImageSet, config: TrainConfig) -> int:
@@ -306,6 +308,7 @@ def _card(
         },
         "split": {"seed": config.seed, "test_images": int((images.split == 2).sum())},
         "objective": describe_objective(config.objective, objective),
+        "attributes": _attributes(images, objective, n_latent=config.n_latent),
         "training": {**config.to_json(), **asdict(position)},
         "versions": versions(),
         "metrics": dict(metrics),

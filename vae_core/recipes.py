@@ -102,9 +102,11 @@ def _of_goal(goal: str, *, spec: ImageSpec, n_images: int) -> dict[str, Any]:
         options = {"beta": _beta_for(spec)}
         return {"n_latent": 10, "objective": name, "objective_options": options}
     if goal == "attributes":
-        # More values per picture outweigh what is known of it, too.
-        small = spec.n_values < 2_000
-        options = {"attribute_std": 0.2 if small else 0.05, "beta": 1.0 if small else 3.0}
+        # More values per picture outweigh what is known of it; and with a low beta the other
+        # dimensions say the same once more (docs/decisions/0013).
+        options = {"attribute_std": 0.05, "beta": _beta_for(spec)}
+        if spec.n_values < 2_000:
+            options = {"attribute_std": 0.2, "beta": 1.0}
         return {"n_latent": 32, "objective": "attribute-vae", "objective_options": options}
     if goal == "denoise":
         options = {"amount": 0.3}

@@ -229,7 +229,8 @@ def _fullest(comparison: Comparison) -> None:
     show_rows(rows, testid="compare-fullest")
     st.caption(
         f"From −{REACH:g} to +{REACH:g} standard deviations of the codes along the dimension; all "
-        "other numbers stay. Fullest by KL, by variance in a plain autoencoder."
+        "other numbers stay. Fullest by KL, by variance in a plain autoencoder; dimensions that "
+        "stand for attributes come first."
     )
 
 

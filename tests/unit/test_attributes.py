@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tests.fixtures import pixels, quick_maps, small_model, stripes
+from vae_core.checkpoint import load_checkpoint
 from vae_core.cli import main
 from vae_core.data.imageset import Factor, ImageSet
 from vae_core.data.targets import label_targets, named_targets, values_of
@@ -221,5 +222,7 @@ def test_the_command_line_names_dimensions(
     assert "Dimensions 0 to 1 stand for smile, glasses: none." in capsys.readouterr().err
     card = json.loads((tmp_path / "a" / "card.json").read_text(encoding="utf-8"))
     assert card["objective"]["attributes"] == "smile, glasses: none"
+    assert card["attributes"] == ["smile", "glasses: none"]
+    assert load_checkpoint(tmp_path / "a").codes.dimension_order.tolist() == [0, 1, 2]
     assert main([*command, "--latent", "1", "--out", str(tmp_path / "b")]) == 2
     assert "give --latent 2 or more" in capsys.readouterr().err

@@ -191,6 +191,9 @@ def test_dimensions_are_ordered_by_kl_and_dead_ones_known() -> None:
     mean = CODES.mean * np.array([1, 1, 0], np.float32)
     codes = replace(CODES, kl_nats=kl, mean=mean / CODES.mean.std(0))
     assert codes.dimension_order.tolist() == [1, 0, 2]
+    # What a dimension was trained to stand for comes before what it carries.
+    assert replace(codes, attributes=("smile",)).dimension_order.tolist() == [0, 1, 2]
+    assert replace(codes, attributes=tuple("abcde")).dimension_order.tolist() == [0, 1, 2]
     assert codes.is_active.tolist() == [True, True, False]
 
 

@@ -115,6 +115,7 @@ def change_architecture(**fields: Any) -> Callable[[dict[str, Any]], object]:
         lambda card: card.update(n_images="many"),
         lambda card: card.update(factor_categories=3),
         lambda card: card.update(label_names=3),
+        lambda card: card.update(attributes=[3]),
         change_architecture(kind="transformer"),
         change_architecture(patch=0),
         change_architecture(patch=-1),

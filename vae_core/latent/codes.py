@@ -27,7 +27,8 @@ class Codes:
 
     `mean`, `log_std`, `kl_nats` float32 `[N,D]`; `squared_error`, `reconstruction_nats`
     float32 `[N]`; `split` uint8 `[N]` (0 train, 1 val, 2 test); `n_total` counts the
-    images of the source, of which these are a part.
+    images of the source, of which these are a part. `attributes` names what the first
+    dimensions were trained to stand for, if anything.
     """
 
     ids: NDArray[np.int64]
@@ -41,6 +42,7 @@ class Codes:
     labels: NDArray[np.int64] | None = None
     label_names: tuple[str, ...] = ()
     factors: Mapping[str, Factor] = field(default_factory=dict)
+    attributes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -68,9 +70,14 @@ class Codes:
 
     @cached_property
     def dimension_order(self) -> NDArray[np.int64]:
-        """Latent dimensions by falling KL `[D]`; by variance of the codes where there is no KL."""
+        """Latent dimensions `[D]`: those that stand for attributes, then the others by falling KL.
+
+        By variance of the codes where there is no KL.
+        """
         weight = self.kl_per_dimension if self.kl_nats.any() else self.mean.var(0)
-        return np.argsort(-weight, kind="stable").astype(np.int64)
+        ranked = np.argsort(-weight, kind="stable").astype(np.int64)
+        named = np.arange(min(len(self.attributes), len(ranked)))
+        return np.concatenate([named, ranked[~np.isin(ranked, named)]])
 
     @property
     def elbo(self) -> Floats:
@@ -141,6 +148,7 @@ class Codes:
             labels=None if labels is None else labels.astype(np.int64),
             label_names=tuple(card.get("label_names", ())),
             factors={n: Factor(arrays[f"factor.{n}"], tuple(categories.get(n, ()))) for n in names},
+            attributes=tuple(card.get("attributes", ())),
         )
 
 
