@@ -15,7 +15,7 @@ import numpy as np
 from vae_core.card import MAX_NOTES, MAX_TITLE
 from vae_core.checkpoint import CARD, own_words, save_checkpoint, versions
 from vae_core.data.imageset import ImageSet
-from vae_core.data.targets import named_targets
+from vae_core.data.targets import named_targets, some_of
 from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.bounds import evidence_bounds
 from vae_core.evaluate.calibration import calibrate_model
@@ -71,7 +71,9 @@ def plan_model(images: ImageSet, config: TrainConfig) -> tuple[ModelConfig, list
     posterior = "point" if config.objective in WITHOUT_EVIDENCE else config.posterior
     n_classes = _count_classes(images, config) if uses_labels(objective) else 0
     if named := _attributes(images, objective, n_latent=config.n_latent):
-        told.append(f"Dimensions 0 to {len(named) - 1} stand for {', '.join(named)}.")
+        last = len(named) - 1
+        which = f"Dimensions 0 to {last} stand" if last else "Dimension 0 stands"
+        told.append(f"{which} for {some_of(named)}.")
     return ModelConfig(
         images.spec, config.n_latent, architecture, name,
         posterior=posterior, n_classes=n_classes, is_classifier=is_classifier(objective),

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vae_core.data.targets import LABEL
+from vae_core.data.targets import LABEL, some_of
 from vae_core.errors import ConfigError
 from vae_core.objectives.attributes import check_room
 from vae_core.objectives.registry import (
@@ -180,7 +180,7 @@ def _check_attributes(
     unknown = [name for name in wanted if not {name, name.partition(": ")[0]} & set(known)]
     if unknown:
         raise ConfigError(
-            f"The attribute(s) {', '.join(unknown)} came, but known are {', '.join(known)}; "
+            f"The attribute(s) {', '.join(unknown)} came, but known are {some_of(known)}; "
             "choose among these."
         )
 

@@ -208,6 +208,8 @@ def test_what_the_pictures_lack_is_told_before_a_run() -> None:
     with pytest.raises(ConfigError, match="33 attributes came for 32 latent dimensions"):
         check(classes=many)
     check(classes=many, factors="smile")
+    with pytest.raises(ConfigError, match="class18 and 14 more; choose among these"):
+        check("frown", classes=many)
     with pytest.raises(ConfigError, match=r"expected 1 \(one picture\) to 320"):
         check(factors="smile", n_labels=321)
 

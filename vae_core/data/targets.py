@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -84,7 +85,7 @@ def named_targets(known: Described, names: Sequence[str]) -> tuple[Target, ...]:
     unknown = [name for name in names if name not in piles]
     if unknown:
         raise DataError(
-            f"The attribute(s) {', '.join(unknown)} came, but known are {', '.join(piles)}; "
+            f"The attribute(s) {', '.join(unknown)} came, but known are {some_of(piles)}; "
             "choose among these."
         )
     found = [target for name in names for target in piles[name]]
@@ -93,6 +94,12 @@ def named_targets(known: Described, names: Sequence[str]) -> tuple[Target, ...]:
             f"The attributes {', '.join(names)} name something twice; name each of them once."
         )
     return tuple(found)
+
+
+def some_of(names: Collection[str], *, n: int = 20) -> str:
+    """The first names as a list in words, and how many more there are."""
+    more = f" and {len(names) - n} more" if len(names) > n else ""
+    return ", ".join(islice(names, n)) + more
 
 
 def _of_factors(known: Described) -> Iterator[Target]:

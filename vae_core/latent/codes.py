@@ -69,15 +69,16 @@ class Codes:
         return np.arange(len(self))
 
     @cached_property
-    def dimension_order(self) -> NDArray[np.int64]:
-        """Latent dimensions `[D]`: those that stand for attributes, then the others by falling KL.
-
-        By variance of the codes where there is no KL.
-        """
+    def by_kl(self) -> NDArray[np.int64]:
+        """Latent dimensions by falling KL `[D]`; by variance of the codes where there is no KL."""
         weight = self.kl_per_dimension if self.kl_nats.any() else self.mean.var(0)
-        ranked = np.argsort(-weight, kind="stable").astype(np.int64)
-        named = np.arange(min(len(self.attributes), len(ranked)))
-        return np.concatenate([named, ranked[~np.isin(ranked, named)]])
+        return np.argsort(-weight, kind="stable").astype(np.int64)
+
+    @cached_property
+    def dimension_order(self) -> NDArray[np.int64]:
+        """Latent dimensions `[D]` as they are listed: attributes first, then the others `by_kl`."""
+        named = np.arange(min(len(self.attributes), len(self.by_kl)))
+        return np.concatenate([named, self.by_kl[~np.isin(self.by_kl, named)]])
 
     @property
     def elbo(self) -> Floats:

@@ -72,7 +72,7 @@ class Direction:
 
 
 def dimension_directions(codes: Codes) -> tuple[Direction, ...]:
-    """The latent dimensions by falling KL, or by variance for a model without one."""
+    """The latent dimensions in their order, with their KL, or variance for a model without one."""
     has_kl = bool(codes.kl_nats.any())
     weight = codes.kl_per_dimension if has_kl else codes.mean.var(0)
     name, unit = "KL in nats" if has_kl else "variance", np.eye(len(weight), dtype=np.float32)

@@ -152,7 +152,7 @@ def _bounds(measured: Measured, _: Codes) -> Any:
 def _latent(measured: Measured, codes: Codes) -> Any:
     found: dict[str, Any] = {
         "active_units": int(codes.is_active.sum()),
-        "order_by_kl": codes.dimension_order,
+        "order_by_kl": codes.by_kl,
     }
     if not measured.has_evidence:
         return found | {"std_of_means": codes.mean.std(0)}
