@@ -211,7 +211,7 @@ def attributes(args: argparse.Namespace) -> list[Row]:
     """
     images = load_images("faces", n_images=N_FACES)
     wanted = recipe("attributes", "5", spec=FACE, n_images=N_FACES)
-    found = [_attribute_seed(images, wanted, seed, args.epochs or 30) for seed in range(3)]
+    found = [_attribute_seed(images, wanted, seed, args.epochs or 20) for seed in range(3)]
     rows: list[Row] = []
     for name in found[0]:
         scores = [seed[name] for seed in found]

@@ -104,7 +104,7 @@ def _of_goal(goal: str, *, spec: ImageSpec, n_images: int) -> dict[str, Any]:
     if goal == "attributes":
         # More values per picture outweigh what is known of it; and with a low beta the other
         # dimensions say the same once more (docs/decisions/0013).
-        options = {"attribute_std": 0.05, "beta": _beta_for(spec)}
+        options = {"attribute_std": 0.02, "beta": _beta_for(spec)}
         if spec.n_values < 2_000:
             options = {"attribute_std": 0.2, "beta": 1.0}
         return {"n_latent": 32, "objective": "attribute-vae", "objective_options": options}
