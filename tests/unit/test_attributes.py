@@ -41,6 +41,7 @@ def described() -> ImageSet:
         "smile": Factor(smile), "glasses": Factor(kinds, GLASSES),
         "hat": Factor((kinds > 1).astype(np.float32), ("no", "yes")),
         "still": Factor(np.ones(60, np.float32)),
+        "scarf": Factor(np.zeros(60, np.float32), GLASSES),
     }  # fmt: skip
     return replace(images, factors=factors)
 
@@ -72,6 +73,7 @@ def test_without_factors_all_labels_are_meant() -> None:
     [
         (("frown",), r"attribute\(s\) frown came, but known are label, steep, smile"),
         (("still",), "still came"),
+        (("scarf",), "scarf came"),
         (("smile", "smile"), "name something twice"),
         (("glasses", "glasses: round"), "name something twice"),
     ],

@@ -80,8 +80,8 @@ def named_targets(known: Described, names: Sequence[str]) -> tuple[Target, ...]:
     for target in (*labels, *factors):
         piles[target.name] = (target,)
     for name, factor in known.factors.items():
-        if factor.categories:
-            piles[name] = tuple(t for t in factors if t.name.startswith(f"{name}: "))
+        if factor.categories and (pile := [t for t in factors if t.name.startswith(f"{name}: ")]):
+            piles[name] = tuple(pile)
     unknown = [name for name in names if name not in piles]
     if unknown:
         raise DataError(
