@@ -38,7 +38,6 @@ def stepper(preset: str, channels: int, size: int, batch: int, device: str) -> C
 
     from vae_core.model import ModelConfig
     from vae_core.nets.architecture import architecture_for
-    from vae_core.objectives import Batch
     from vae_core.train.config import TrainConfig
     from vae_core.train.processes import Processes
     from vae_core.train.run import start_run
@@ -61,7 +60,7 @@ def stepper(preset: str, channels: int, size: int, batch: int, device: str) -> C
 
     def step() -> Any:
         rows = torch.from_numpy(draw.integers(0, n, batch))
-        update(run, Batch(feed.batch(rows), generator, None, n), learning_rate=1e-3)
+        update(run, feed.known_batch(rows, generator), learning_rate=1e-3)
         return run
 
     return step

@@ -87,7 +87,6 @@ def our_turn(net: str, folder: Path) -> Turn:
     """Our stream: ImageFeed → Batch → update, as `vae_core.train.loop` chains them."""
     import torch
 
-    from vae_core.objectives import Batch
     from vae_core.train.step import ImageFeed, epoch_order
     from vae_core.train.update import update
 
@@ -98,8 +97,7 @@ def our_turn(net: str, folder: Path) -> Turn:
         run.loss_sum.zero_()
         order = epoch_order(len(feed), seed=0, epoch=run.position.step)
         for rows in torch.split(order, BATCH)[: STEPS[net]]:
-            batch = Batch(feed.batch(rows), generator, None, len(feed))
-            update(run, batch, learning_rate=LEARNING_RATE)
+            update(run, feed.known_batch(rows, generator), learning_rate=LEARNING_RATE)
         return float(run.loss_sum) / (STEPS[net] * BATCH)
 
     return turn

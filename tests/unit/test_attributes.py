@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -24,6 +26,8 @@ from vae_core.pipeline import plan_model
 from vae_core.posterior import Posterior
 from vae_core.recipes import check_settings
 from vae_core.train import TrainConfig, train
+from vae_core.train.feeds import known_attributes
+from vae_core.train.run import Run
 from vae_core.train.runtime import choose_runtime
 from vae_core.train.step import hide_attributes
 
@@ -180,7 +184,7 @@ def test_few_known_attributes_suffice(tmp_path: Path) -> None:
 
 
 def test_attributes_are_hidden_by_seed() -> None:
-    known = np.arange(12, dtype=np.float32).reshape(6, 2)
+    known = np.arange(12, dtype=np.float64).reshape(6, 2)
     known[0] = np.nan
     kept = hide_attributes(known, n_labels=3, seed=0)
     assert int(np.isfinite(kept).any(1).sum()) == 3
@@ -189,6 +193,31 @@ def test_attributes_are_hidden_by_seed() -> None:
     assert hide_attributes(known, n_labels=0, seed=0) is known
     with pytest.raises(ConfigError, match="attributes are known of 5 training images"):
         hide_attributes(known, n_labels=6, seed=0)
+
+
+def seen(images: ImageSet, **options: Any) -> tuple[Any, Any]:
+    """Scores of the attributes of training and validation images as a run would see them."""
+    config = TrainConfig(objective="attribute-vae", objective_options={}, **options)
+    step = SimpleNamespace(objective=AttributeVAE())
+    run = cast(Run, SimpleNamespace(config=config, step_module=step))
+    return known_attributes(run, images.subset("train"), images.subset("val"))
+
+
+def test_scores_are_standard_among_the_attributes_a_run_sees() -> None:
+    everything, checked = seen(described())
+    np.testing.assert_allclose(everything.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(everything.std(0), 1, atol=1e-5)
+    assert checked.shape[1] == everything.shape[1] == 5
+    few, none = seen(described(), n_labels=20)
+    assert none is None and int(np.isfinite(few).any(1).sum()) == 20
+    # Nothing of the hidden ones, not even their mean.
+    np.testing.assert_allclose(np.nanmean(few, 0), 0, atol=1e-6)
+    np.testing.assert_allclose(np.nanstd(few, 0), 1, atol=1e-5)
+
+
+def test_what_does_not_vary_among_the_seen_counts_as_unknown() -> None:
+    alone, _ = seen(described(), n_labels=1)
+    assert not np.isfinite(alone).any()
 
 
 # ---- before a run ------------------------------------------------------------------------------

@@ -48,23 +48,26 @@ def _labels(
 def known_attributes(
     run: Run, train_set: ImageSet, val_set: ImageSet
 ) -> tuple[Floats | None, Floats | None]:
-    """Attributes float32 `[N,A]` in standard deviations from their mean over the training images.
+    """Attributes float32 `[N,A]` in standard deviations from their mean over those the run sees.
 
     Those of the training images and of the first validation images, NaN where unknown; None
     where the objective uses none. Where the run may see few of them, the second is None: none
     help to choose the best epoch. `DataError` when the set lacks what is asked for.
     """
-    names = attribute_names(run.step_module.objective)
+    names, config = attribute_names(run.step_module.objective), run.config
     if names is None:
         return None, None
     targets = [target.name for target in named_targets(train_set, names)]
-    columns, checked = values_of(train_set, targets), values_of(val_set, targets)
-    mean, std = np.nanmean(columns, 0), np.nanstd(columns, 0)
-    config = run.config
-    known = _scaled(columns, mean, std)
-    if config.n_labels:
-        return hide_attributes(known, n_labels=config.n_labels, seed=config.seed), None
-    return known, _scaled(checked[:VALIDATION_IMAGES], mean, std)
+    seen = hide_attributes(
+        values_of(train_set, targets), n_labels=config.n_labels, seed=config.seed
+    )  # fmt: skip
+    n_known = np.maximum(1, np.isfinite(seen).sum(0))
+    mean = np.nansum(seen, 0) / n_known
+    std = np.sqrt(np.nansum(np.square(seen - mean), 0) / n_known)
+    # What does not vary among the few that are seen has no scale: it counts as unknown.
+    std[std == 0] = np.nan
+    checked = None if config.n_labels else values_of(val_set, targets)[:VALIDATION_IMAGES]
+    return _scaled(seen, mean, std), None if checked is None else _scaled(checked, mean, std)
 
 
 def _scaled(columns: Doubles, mean: Doubles, std: Doubles) -> Floats:

@@ -111,8 +111,8 @@ def hide_labels(labels: NDArray[np.int64], *, n_labels: int, seed: int) -> NDArr
 
 
 def hide_attributes(
-    attributes: NDArray[np.float32], *, n_labels: int, seed: int
-) -> NDArray[np.float32]:
+    attributes: NDArray[np.float64], *, n_labels: int, seed: int
+) -> NDArray[np.float64]:
     """Keep the attributes of `n_labels` images drawn at random, and set the rest to NaN.
 
     0 keeps all. `ConfigError` when fewer images have any.
