@@ -45,9 +45,10 @@ class ModelConfig:
         """Inverse of `to_json`; `ConfigError` when a field is missing or of a wrong kind."""
         try:
             shape = dict(data["architecture"])
-            # Cards from before there were dense layers do not name them.
-            shape.setdefault("dense", ())
-            for name in ("widths", "blocks", "dense"):
+            # Cards from before there were these layers do not name them.
+            for name in ("dense", "coordinate"):
+                shape.setdefault(name, ())
+            for name in ("widths", "blocks", "dense", "coordinate"):
                 shape[name] = tuple(int(n) for n in shape[name])
             spec = ImageSpec(**{k: int(v) for k, v in data["spec"].items()})
             return cls(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from vae_core.errors import ConfigError
 from vae_core.model import Autoencoder
-from vae_core.nets.layers import Crop, Residual
+from vae_core.nets.layers import Broadcast, Crop, Residual
 
 Floats = NDArray[np.float32]
 Operation = dict[str, Any]
@@ -79,6 +79,17 @@ def _dense(layer: nn.Linear, writer: _Writer, shape: tuple[int, ...] | None) -> 
         writer.add("view", h=shape[1], w=shape[2], c=shape[0])
 
 
+def _broadcast(layer: Broadcast, writer: _Writer) -> None:
+    # The code enters each cell alike: a dense layer whose biases say where the cell is.
+    weight, bias = layer.code.weight.detach().cpu().numpy(), _bias(layer.code, layer.n_channels)
+    place = layer.place(layer.coordinates).detach().cpu().numpy()
+    height, width = layer.size
+    w = writer.store(np.tile(weight[:, : writer.n_latent].T, height * width))
+    n_out = height * width * layer.n_channels
+    writer.add("dense", n_in=writer.n_latent, n_out=n_out, w=w, b=writer.store(bias + place))
+    writer.add("view", h=height, w=width, c=layer.n_channels)
+
+
 def _convolution(layer: nn.Conv2d | nn.ConvTranspose2d, writer: _Writer) -> None:
     transposed = isinstance(layer, nn.ConvTranspose2d)
     weight = layer.weight.detach().cpu().numpy()
@@ -123,6 +134,8 @@ def _walk(layers: nn.Sequential, writer: _Writer) -> None:
             _dense(layer, writer, _shape_ahead(modules[index + 1 :]))
         elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             _convolution(layer, writer)
+        elif isinstance(layer, Broadcast):
+            _broadcast(layer, writer)
         elif isinstance(layer, Residual):
             writer.add("push")
             _walk(layer.body, writer)

@@ -79,17 +79,22 @@ DEFAULT_GOAL: Final = "reconstructions"
 DEFAULT_LENGTH: Final = "1"
 
 
-def recipe(goal: str, length: str, *, spec: ImageSpec, n_images: int) -> TrainConfig:
+def recipe(
+    goal: str, length: str, *, spec: ImageSpec, n_images: int, moving: bool = False
+) -> TrainConfig:
     """The configuration for a goal and a length of `GOALS` and `LENGTHS`.
 
+    `moving`: the pictures show things that move about (`vae_core.data.movement`).
     `ConfigError` for a goal or a length that is not among them.
     """
     for known, given in ((GOALS, goal), (LENGTHS, length)):
         if given not in known:
             raise ConfigError(f"'{given}' is none of {', '.join(known)}; choose one of them.")
-    return TrainConfig(
-        **_of_goal(goal, spec=spec, n_images=n_images), **_of_length(length, n_images=n_images)
-    )
+    chosen = _of_goal(goal, spec=spec, n_images=n_images)
+    if goal == "independent" and moving:
+        # Other networks spread a position over several dimensions (docs/decisions/0014).
+        chosen["preset"] = "broadcast"
+    return TrainConfig(**chosen, **_of_length(length, n_images=n_images))
 
 
 def _of_goal(goal: str, *, spec: ImageSpec, n_images: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from pages.shared.train_data import Chosen
+from vae_core.data.movement import things_move
 from vae_core.errors import ExplorerError
 from vae_core.objectives.registry import objective_fields, option_choices
 from vae_core.recipes import (
@@ -64,7 +65,9 @@ def choose_settings(chosen: Chosen) -> Settings | None:
         key=f"train_title_{chosen.name}_{goal}",
         persist_state="session",
     )
-    base = recipe(goal, length, spec=found.spec, n_images=found.n_images)
+    base = recipe(
+        goal, length, spec=found.spec, n_images=found.n_images, moving=things_move(found.sheet)
+    )
     with st.expander("Expert settings", icon=":material/construction:"):
         st.caption(
             "Set for the choices above and for these pictures; another choice sets them anew. "
@@ -144,7 +147,9 @@ def _widget(
     if isinstance(value, bool):
         return st.toggle(label, value=value, help=sentence, key=key, persist_state="session")
     if isinstance(value, str):
-        return st.text_input(label, value=value, help=sentence, key=key, persist_state="session")
+        return st.text_input(
+            label, value=value, help=sentence, key=key, placeholder="all", persist_state="session"
+        )
     if isinstance(value, int):
         return st.number_input(
             label, value=value, min_value=0, step=1, help=sentence, key=key,

@@ -76,6 +76,14 @@ def test_few_images_are_not_asked_for_a_total_correlation() -> None:
     assert (few.objective, many.objective) == ("beta-vae", "beta-tcvae")
 
 
+def test_things_that_move_get_a_decoder_that_knows_places_where_that_helps() -> None:
+    for goal in GOALS:
+        moving = recipe(goal, "1", spec=COLOUR, n_images=400, moving=True)
+        still = recipe(goal, "1", spec=COLOUR, n_images=400)
+        assert moving.preset == ("broadcast" if goal == "independent" else "auto")
+        assert replace(moving, preset="auto") == still
+
+
 def test_until_it_stops_improving_ends_by_itself_and_is_bounded() -> None:
     found = recipe("reconstructions", "until", spec=GREY, n_images=10**7)
     assert found.minutes is None

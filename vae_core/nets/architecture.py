@@ -22,6 +22,9 @@ class Architecture:
     of 2 is undone, by a pixel shuffle (quicker) or by resizing and a convolution (smoother).
     `dense`: hidden layers between a residual net's coarsest features and its code: without
     them one number cannot say where a shape is, since the code enters the grid linearly.
+    `coordinate`: channels of a residual net's decoder that gives each cell of the finest grid
+    the whole code and where the cell is, instead of mirroring the encoder (a spatial broadcast
+    decoder, Watters et al. 2019, arXiv:1901.07017, here of 1×1 convolutions).
     """
 
     kind: Kind
@@ -31,9 +34,10 @@ class Architecture:
     mid_width: int = 16
     last: Literal["shuffle", "resize"] = "shuffle"
     dense: tuple[int, ...] = ()
+    coordinate: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        numbers = (self.patch, self.mid_width, *self.widths, *self.dense)
+        numbers = (self.patch, self.mid_width, *self.widths, *self.dense, *self.coordinate)
         n_blocks_fit = self.kind != "residual" or len(self.blocks) == len(self.widths)
         if self.kind not in get_args(Kind) or min(numbers) < 1 or not n_blocks_fit:
             raise ConfigError(
@@ -52,7 +56,8 @@ class Architecture:
 
 
 PRESETS: Final = (
-    "auto", "compact", "fast", "light", "shapes", "mlp", "mlp-s", "conv-s", "conv-m", "burgess",
+    "auto", "compact", "fast", "light", "shapes", "broadcast", "mlp", "mlp-s", "conv-s", "conv-m",
+    "burgess",
 )  # fmt: skip
 
 
@@ -104,6 +109,8 @@ def architecture_for(preset: str, spec: ImageSpec) -> Architecture:
     code: the best bound for a minute or ten on a CPU. `fast`: more channels, nothing dense.
     `light`: a third of its channels. `shapes`: `light` with two dense layers on either side
     of the code, for shapes that move.
+    `broadcast`: the encoder of `compact`, narrower, and a decoder that knows where in the
+    picture it draws: position soon comes to lie in two dimensions.
     `conv-s`/`conv-m`: full-resolution residual nets for a GPU. `mlp`: two tanh layers of
     200 (Burda et al. 2015); `mlp-s`: of 96 and 48, for 8×8 images. `burgess`: four strided
     convolutions of 32 and two dense layers of 256 (Burgess et al. 2018).
@@ -117,6 +124,8 @@ def architecture_for(preset: str, spec: ImageSpec) -> Architecture:
         return _light(spec)
     if preset == "shapes":
         return replace(_light(spec), dense=(256, 256))
+    if preset == "broadcast":
+        return replace(_compact(spec), dense=(128,), coordinate=(64, 64, 64))
     if preset == "mlp":
         return Architecture("mlp", widths=(200, 200))
     if preset == "mlp-s":

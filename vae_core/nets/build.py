@@ -12,7 +12,7 @@ from itertools import pairwise
 from torch import nn
 
 from vae_core.nets.architecture import Architecture
-from vae_core.nets.layers import Crop, Pad, group_norm, residual_block
+from vae_core.nets.layers import Broadcast, Crop, Pad, group_norm, residual_block
 from vae_core.types import ImageSpec
 
 
@@ -68,12 +68,12 @@ def build_encoder(architecture: Architecture, spec: ImageSpec) -> tuple[nn.Seque
     return nn.Sequential(*layers), sizes[-1]
 
 
-def _last_layers(architecture: Architecture, spec: ImageSpec) -> list[nn.Module]:
-    """From the finest features to raw pixels; the last convolution carries the output bias."""
-    n_channels, patch = architecture.widths[0], architecture.patch
+def _last_layers(
+    architecture: Architecture, spec: ImageSpec, *, n_channels: int
+) -> list[nn.Module]:
+    """From `n_channels` features to raw pixels; the last convolution carries the output bias."""
+    patch = architecture.patch
     layers: list[nn.Module] = []
-    if architecture.blocks[0]:
-        layers = [group_norm(n_channels), nn.SiLU()]
     if patch >= 4:
         # Two steps look smoother than one of 4 or 8, whose blocks never meet.
         mid_width = architecture.mid_width
@@ -89,6 +89,19 @@ def _last_layers(architecture: Architecture, spec: ImageSpec) -> list[nn.Module]
     return layers
 
 
+def _coordinate_decoder(
+    architecture: Architecture, spec: ImageSpec, n_latent: int
+) -> nn.Sequential:
+    """Each cell of the finest grid is drawn from the code and from where it is."""
+    padded, first = padded_size(architecture, spec), architecture.coordinate[0]
+    grid = tuple(n // architecture.patch for n in padded)
+    layers: list[nn.Module] = [Broadcast(n_latent, first, (grid[0], grid[1])), nn.SiLU()]
+    for a, b in pairwise(architecture.coordinate):
+        layers += [nn.Conv2d(a, b, 1), nn.SiLU()]
+    layers += _last_layers(architecture, spec, n_channels=architecture.coordinate[-1])
+    return nn.Sequential(*layers, Crop(padded, (spec.height, spec.width)))
+
+
 def build_decoder(architecture: Architecture, spec: ImageSpec, n_latent: int) -> nn.Sequential:
     """The decoder mirroring `build_encoder`; raw output, no squashing at its end."""
     if architecture.kind == "mlp":
@@ -97,6 +110,8 @@ def build_decoder(architecture: Architecture, spec: ImageSpec, n_latent: int) ->
         last = nn.Linear(sizes[-1], spec.n_values)
         return nn.Sequential(*dense, last, nn.Unflatten(1, spec.shape))
     widths = architecture.widths
+    if architecture.coordinate:
+        return _coordinate_decoder(architecture, spec, n_latent)
     height, width = _grid(architecture, spec)
     crop = Crop(padded_size(architecture, spec), (spec.height, spec.width))
     n_flat = height * width * widths[-1]
@@ -115,4 +130,6 @@ def build_decoder(architecture: Architecture, spec: ImageSpec, n_latent: int) ->
         if index:
             layers += [nn.Upsample(scale_factor=2, mode="nearest")]
             layers += [nn.Conv2d(widths[index], widths[index - 1], 3, padding=1)]
-    return nn.Sequential(*layers, *_last_layers(architecture, spec), crop)
+    if architecture.blocks[0]:
+        layers += [group_norm(widths[0]), nn.SiLU()]
+    return nn.Sequential(*layers, *_last_layers(architecture, spec, n_channels=widths[0]), crop)

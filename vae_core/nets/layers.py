@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
@@ -47,6 +48,31 @@ class Crop(nn.Module):
         """`[B,C,h,w]` → `[B,C,height,width]`."""
         rows = slice(self.top, self.top + self.height)
         return x[..., rows, self.left : self.left + self.width]
+
+
+class Broadcast(nn.Module):
+    """The same features in each cell of a grid, plus what depends on where the cell is.
+
+    features = W·z + V·(row, column) + b, rows and columns from −1 to 1. Source: the first
+    layer of a spatial broadcast decoder, Watters et al. 2019 (arXiv:1901.07017), which tiles
+    z, appends the coordinates and convolves.
+    """
+
+    def __init__(self, n_inputs: int, n_channels: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size, self.n_channels = size, n_channels
+        self.code = nn.Linear(n_inputs, n_channels)
+        self.place = nn.Linear(2, n_channels, bias=False)
+        axes = (torch.linspace(-1, 1, n) if n > 1 else torch.zeros(1) for n in size)
+        grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+        self.coordinates: Tensor
+        self.register_buffer("coordinates", grid, persistent=False)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """`[B,D]` → `[B,C,H,W]`."""
+        cells = self.code(z)[:, None] + self.place(self.coordinates)
+        grid: Tensor = cells.unflatten(1, self.size).permute(0, 3, 1, 2)
+        return grid
 
 
 def group_norm(n_channels: int) -> nn.GroupNorm:

@@ -25,11 +25,7 @@ class TrainConfig:
     objective: str = _help("vae", "what is minimised", choices=tuple(OBJECTIVES))
     objective_options: Mapping[str, Any] = field(default_factory=dict)
     n_latent: int = _help(32, "latent dimensions")
-    preset: str = _help(
-        "auto",
-        "network: auto, compact, fast, light, shapes, mlp, mlp-s, conv-s, conv-m, burgess",
-        choices=PRESETS,
-    )  # fmt: skip
+    preset: str = _help("auto", f"network: {', '.join(PRESETS)}", choices=PRESETS)
     likelihood: str = _help(
         "auto", "auto, bernoulli, bernoulli-continuous, gaussian or logistic",
         choices=("auto", *LIKELIHOODS),
