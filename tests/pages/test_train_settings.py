@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import train_estimate
@@ -27,11 +29,21 @@ class Found:
     n_images: int
     spec: ImageSpec
     classes: dict[str, int]
+    sheet: NDArray[np.uint8]
     factors: tuple[str, ...] = ("smile",)
 
 
-def some(n_images: int = 400) -> Chosen:
-    found = Found(n_images, ImageSpec(1, 64, 64), {})
+def dots(*, moving: bool) -> NDArray[np.uint8]:
+    """White dots on black, all over the pictures or always in their middle."""
+    sheet = np.zeros((25, 1, 64, 64), np.uint8)
+    for place, image in enumerate(sheet):
+        top, left = divmod(place if moving else 12, 5)
+        image[0, 12 * top : 12 * top + 8, 12 * left : 12 * left + 8] = 255
+    return sheet
+
+
+def some(n_images: int = 400, *, moving: bool = False) -> Chosen:
+    found = Found(n_images, ImageSpec(1, 64, 64), {}, dots(moving=moving))
     return Chosen(source="/x/some.zip", inspection=cast(Any, found), name="some")
 
 
@@ -41,7 +53,8 @@ def _script() -> None:
     from pages.shared.train_settings import choose_settings
     from tests.pages.test_train_settings import some
 
-    st.session_state["settings"] = choose_settings(some())
+    moving = st.session_state.get("moving", False)
+    st.session_state["settings"] = choose_settings(some(moving=moving))
 
 
 @pytest.fixture
@@ -97,6 +110,19 @@ def test_attributes_are_asked_for_by_name(app: AppTest) -> None:
     widget(app, "train_o_attribute-vae_attributes").set_value("smile").run()
     words = settings(app).arguments
     assert words[words.index("--attributes") + 1] == "smile"
+
+
+def test_things_that_move_get_their_network_for_independent_dimensions(app: AppTest) -> None:
+    pick(app, "train_goal", "independent")
+    assert "--preset" not in settings(app).arguments
+    app = AppTest.from_function(_script, default_timeout=60)
+    app.session_state["moving"] = True
+    app.run()
+    assert "--preset" not in settings(app).arguments
+    pick(app, "train_goal", "independent")
+    words = settings(app).arguments
+    assert words[words.index("--preset") + 1] == "broadcast"
+    assert widget(app, "train_x_preset").value == "broadcast"
 
 
 def test_a_plain_choice_sets_the_options_anew(app: AppTest) -> None:
