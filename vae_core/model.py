@@ -44,10 +44,8 @@ class ModelConfig:
     def from_json(cls, data: dict[str, Any]) -> ModelConfig:
         """Inverse of `to_json`; `ConfigError` when a field is missing or of a wrong kind."""
         try:
-            shape = dict(data["architecture"])
             # Cards from before there were these layers do not name them.
-            for name in ("dense", "coordinate"):
-                shape.setdefault(name, ())
+            shape: dict[str, Any] = {"dense": (), "coordinate": ()} | data["architecture"]
             for name in ("widths", "blocks", "dense", "coordinate"):
                 shape[name] = tuple(int(n) for n in shape[name])
             spec = ImageSpec(**{k: int(v) for k, v in data["spec"].items()})

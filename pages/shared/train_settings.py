@@ -34,6 +34,8 @@ _ICONS = {
     "denoise": ":material/auto_fix_high:",
 }
 _LABELS = {"n_latent": "Latent dimensions", "n_labels": "Number of labels"}
+# What an empty field stands for.
+_EMPTY = {"attributes": "all"}
 # The steps of a number's little arrows; others move by one.
 _STEPS = {"learning_rate": 0.001, "weight_decay": 0.0001, "ema_decay": 0.01, "amount": 0.05}
 
@@ -148,8 +150,9 @@ def _widget(
         return st.toggle(label, value=value, help=sentence, key=key, persist_state="session")
     if isinstance(value, str):
         return st.text_input(
-            label, value=value, help=sentence, key=key, placeholder="all", persist_state="session"
-        )
+            label, value=value, help=sentence, key=key, placeholder=_EMPTY.get(name, ""),
+            persist_state="session",
+        )  # fmt: skip
     if isinstance(value, int):
         return st.number_input(
             label, value=value, min_value=0, step=1, help=sentence, key=key,

@@ -105,6 +105,7 @@ def test_every_option_of_an_objective_has_a_widget(app: AppTest, objective: str)
 
 def test_attributes_are_asked_for_by_name(app: AppTest) -> None:
     widget(app, "train_x_objective").set_value("attribute-vae").run()
+    assert widget(app, "train_o_attribute-vae_attributes").placeholder == "all"
     widget(app, "train_o_attribute-vae_attributes").set_value("frown").run()
     assert "frown came, but known are smile" in app.error[0].value
     widget(app, "train_o_attribute-vae_attributes").set_value("smile").run()

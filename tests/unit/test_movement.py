@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from vae_core.data.digits import load_digits
 from vae_core.data.faces import make_faces
+from vae_core.data.ground import centre_of_mass, ground_of
 from vae_core.data.movement import LEAST_PICTURES, things_move
 from vae_core.data.sprites import make_sprites
 
@@ -51,6 +52,16 @@ def test_nothing_to_see_is_no_movement() -> None:
     rare = np.zeros((N, 1, 32, 32), np.uint8)
     rare[:3] = squares(shift=12)[:3]
     assert not things_move(rare)
+
+
+def test_ground_is_the_border_of_each_channel_and_mass_has_its_middle() -> None:
+    pixels = np.full((2, 3, 9, 7), 200, np.uint8)
+    pixels[:, 1] = 10
+    pixels[:, :, 4, 5] = 90
+    np.testing.assert_array_equal(ground_of(pixels), [[200, 10, 200]] * 2)
+    down, right = centre_of_mass(np.abs(pixels - ground_of(pixels)[..., None, None]))
+    np.testing.assert_allclose(down, np.full((2, 3), 4))
+    np.testing.assert_allclose(right, np.full((2, 3), 5))
 
 
 def test_one_row_of_pixels_is_enough_to_ask() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vae_core.data.ground import centre_of_mass, ground_of
 from vae_core.data.pixels import Prepared, prepare
 from vae_core.types import ImageSpec
 
@@ -41,8 +42,7 @@ def centre_ink(pixels: Images, spec: ImageSpec) -> Images:
     Ink is what differs from the border's median, the ground of the result; a picture without any
     ink is only resized.
     """
-    border = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], 1)
-    ground = np.median(border, axis=1).round().astype(np.uint8)
+    ground = ground_of(pixels).round().astype(np.uint8)
     ink = np.abs(pixels.astype(np.int16) - ground[:, None, None]).max(0)
     rows, columns = (np.flatnonzero((ink > FAINT * ink.max()).any(axis)) for axis in (1, 0))
     if not len(rows):
@@ -66,8 +66,7 @@ def _placed(cut: Images, ground: Images, spec: ImageSpec) -> Images:
     mass = np.abs(cut.astype(np.float64) - ground[:, None, None]).sum(0)
     mass = mass if mass.any() else np.ones_like(mass)
     height, width = mass.shape
-    y = float((mass.sum(1) @ np.arange(height)) / mass.sum())
-    x = float((mass.sum(0) @ np.arange(width)) / mass.sum())
+    y, x = (float(place) for place in centre_of_mass(mass))
     # Ink never leaves the picture, however lopsided it is.
     top = min(max(round((spec.height - 1) / 2 - y), 0), spec.height - height)
     left = min(max(round((spec.width - 1) / 2 - x), 0), spec.width - width)

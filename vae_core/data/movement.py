@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from vae_core.data.ground import centre_of_mass, ground_of
+
 LEAST_PICTURES: Final = 8
 # Of 255: what differs from the border by more is not ground.
 _CONTRAST: Final = 48
@@ -23,20 +25,11 @@ def things_move(images: NDArray[np.uint8]) -> bool:
     """
     if len(images) < LEAST_PICTURES:
         return False
-    grey = images.mean(1)
-    top_bottom, sides = grey[:, [0, -1]], grey[:, :, [0, -1]]
-    border = np.concatenate([top_bottom.reshape(len(grey), -1), sides.reshape(len(grey), -1)], 1)
-    content = np.abs(grey - np.median(border, 1)[:, None, None]) > _CONTRAST
+    grey = images.mean(1, keepdims=True)
+    content = (np.abs(grey - ground_of(grey)[..., None, None]) > _CONTRAST)[:, 0]
     share = content.mean((1, 2))
     if np.median(share) > _MOST_CONTENT or (share > 0).sum() < LEAST_PICTURES:
         return False
-    shown = content[share > 0]
-    spread = min(_middle(shown.sum(axis)).std() for axis in (1, 2))
+    middles = centre_of_mass(content[share > 0])
+    spread = min(m.std() / n for m, n in zip(middles, content.shape[1:], strict=True))
     return bool(spread >= _LEAST_SPREAD)
-
-
-def _middle(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean place of each row of counts `[N,L]`, as a share of the length L."""
-    n = counts.shape[1]
-    middle: NDArray[np.float64] = counts @ np.arange(n) / counts.sum(1) / n
-    return middle

@@ -26,6 +26,7 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from vae_core.data.ground import ground_of
 from vae_core.errors import DataError
 from vae_core.types import ImageSpec
 
@@ -327,9 +328,8 @@ def _pad(image: Image.Image, spec: ImageSpec, steps: list[str]) -> NDArray[np.ui
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     inner = _to_array(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0))
     # Black bars on a white drawing would be the strongest feature of the picture.
-    border = np.concatenate([inner[:, 0], inner[:, -1], inner[:, :, 0], inner[:, :, -1]], axis=1)
     padded = np.empty(spec.shape, np.uint8)
-    padded[:] = np.median(border, axis=1)[:, None, None].round()
+    padded[:] = ground_of(inner)[:, None, None].round()
     top, left = (spec.height - size[1]) // 2, (spec.width - size[0]) // 2
     padded[:, top : top + size[1], left : left + size[0]] = inner
     steps.append(f"resized to {_times(size)} and padded to {spec.width}×{spec.height}")

@@ -108,7 +108,7 @@ def architecture_for(preset: str, spec: ImageSpec) -> Architecture:
     `auto` = `compact`: space-to-depth, few channels and a dense layer on either side of the
     code: the best bound for a minute or ten on a CPU. `fast`: more channels, nothing dense.
     `light`: a third of its channels. `shapes`: `light` with two dense layers on either side
-    of the code, for shapes that move.
+    of the code.
     `broadcast`: the encoder of `compact`, narrower, and a decoder that knows where in the
     picture it draws: position soon comes to lie in two dimensions.
     `conv-s`/`conv-m`: full-resolution residual nets for a GPU. `mlp`: two tanh layers of

@@ -94,8 +94,8 @@ def _coordinate_decoder(
 ) -> nn.Sequential:
     """Each cell of the finest grid is drawn from the code and from where it is."""
     padded, first = padded_size(architecture, spec), architecture.coordinate[0]
-    grid = tuple(n // architecture.patch for n in padded)
-    layers: list[nn.Module] = [Broadcast(n_latent, first, (grid[0], grid[1])), nn.SiLU()]
+    height, width = (n // architecture.patch for n in padded)
+    layers: list[nn.Module] = [Broadcast(n_latent, first, (height, width)), nn.SiLU()]
     for a, b in pairwise(architecture.coordinate):
         layers += [nn.Conv2d(a, b, 1), nn.SiLU()]
     layers += _last_layers(architecture, spec, n_channels=architecture.coordinate[-1])
