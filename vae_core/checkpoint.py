@@ -170,11 +170,15 @@ def save_checkpoint(
         (path / name).unlink(missing_ok=True)
 
 
-def add_calibration(path: Path, calibration: Calibration) -> None:
-    """Write or replace the calibration of the checkpoint in `path`, and its hash in the card."""
-    card = read_card(path)
-    _write_npz(path / CALIBRATION, calibration.to_arrays())
-    card["files"] = {**card["files"], CALIBRATION: sha256_of(path / CALIBRATION)}
+def add_part(
+    path: Path, part: Calibration | MixturePrior, *, note: Mapping[str, Any] | None = None
+) -> None:
+    """Write or replace a part of the checkpoint in `path`, its hash, and a `note` on it."""
+    name, card = CALIBRATION if isinstance(part, Calibration) else PRIOR, read_card(path)
+    _write_npz(path / name, part.to_arrays())
+    card["files"] = {**card["files"], name: sha256_of(path / name)}
+    if note is not None:
+        card[name.removesuffix(".npz")] = dict(note)
     write_json(path / CARD, card)
 
 

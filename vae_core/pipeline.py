@@ -20,8 +20,9 @@ from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.bounds import evidence_bounds
 from vae_core.evaluate.calibration import calibrate_model
 from vae_core.files import write_json
-from vae_core.latent.codes import MANY_CODES, Codes, encode_set, held_out_first
-from vae_core.latent.mixture import MixturePrior, fit_mixture
+from vae_core.latent.codes import MANY_CODES, MAX_CODES, Codes, encode_set, held_out_first
+from vae_core.latent.mixture import MixturePrior
+from vae_core.latent.prior_fit import fit_prior
 from vae_core.latent.projection import Projection, fit_pca, fit_umap
 from vae_core.likelihoods import Gaussian
 from vae_core.model import Autoencoder, ModelConfig
@@ -178,11 +179,12 @@ def build_maps(
     return maps
 
 
-def fit_prior(codes: Codes, *, seed: int) -> MixturePrior | None:
-    """A mixture of ten Gaussians over the codes; None when there are too few for one."""
-    n_components = max(1, min(10, len(codes) // (20 * codes.mean.shape[1])))
+def _prior_of(model: Autoencoder, images: ImageSet, *, seed: int) -> MixturePrior | None:
+    """Up to ten Gaussians over training codes; None when there are too few for one."""
+    n_train = int((images.split == 0).sum()) or len(images)
+    n_components = max(1, min(10, n_train // (20 * model.n_latent)))
     try:
-        return fit_mixture(codes.mean, codes.log_std, n_components=n_components, seed=seed)
+        return fit_prior(model, images, n_components=n_components, limit=MAX_CODES, seed=seed)
     except DataError:
         return None
 
@@ -258,7 +260,7 @@ def train_checkpoint(
     follow("Measuring and saving", 0, 1)
     metrics = measure(model, codes, images, config)
     card = _card(images, config, position, record, metrics, command=command, title=title)
-    prior = fit_prior(codes, seed=config.seed)
+    prior = _prior_of(model, images, seed=config.seed)
     calibration = calibrate_model(model, images, seed=config.seed)
     # Last of all: they may be written while this run is at work.
     card |= own_words(folder) if resume else {}

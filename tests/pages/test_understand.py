@@ -15,7 +15,7 @@ from pages.shared import posterior_chart
 from tests.fixtures import save_small, small_model, stripes
 from vae_core.apply.results import Result, results_csv, results_zip
 from vae_core.apply.verdict import Score, Verdict, scale_of, verdict
-from vae_core.checkpoint import add_calibration, load_checkpoint
+from vae_core.checkpoint import add_part, load_checkpoint
 from vae_core.evaluate.calibration import calibrate_model
 from vae_core.latent import encode_set
 
@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     save_small(path, model=model, codes=encode_set(model, SET))
     found = calibrate_model(model, SET)
     assert found is not None
-    add_calibration(path, found)
+    add_part(path, found)
     return path
 
 

@@ -18,7 +18,7 @@ from vae_core.apply.verdict import (
     scale_of,
     verdict,
 )
-from vae_core.checkpoint import CALIBRATION, add_calibration, load_checkpoint, verify_checkpoint
+from vae_core.checkpoint import CALIBRATION, add_part, load_checkpoint, verify_checkpoint
 from vae_core.data.catalogue import load_images
 from vae_core.errors import CheckpointError, ConfigError, DataError
 from vae_core.evaluate.anomaly import AnomalyFeatures
@@ -124,7 +124,7 @@ def test_a_checkpoint_carries_its_calibration(tmp_path: Path) -> None:
         scale_of(load_checkpoint(folder))
     found = calibrate_model(MODEL, images)
     assert found is not None
-    add_calibration(folder, found)
+    add_part(folder, found)
     verify_checkpoint(folder)
     checkpoint = load_checkpoint(folder)
     noise = np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8)).astype(np.uint8)

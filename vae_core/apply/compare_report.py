@@ -70,6 +70,9 @@ _KINDS: Final = (
           "Lower bound of log p(x) per image."),
     _Kind("Generative", "−log p(x), importance bound", "nats", "lower",
           (_REPORT, "bounds", "nll"), "A tighter bound, with 100 draws per image."),
+    _Kind("Generative", "−log p(x), fitted mixture", "nats", "lower",
+          (_REPORT, "bounds", "nll_mixture"),
+          "The same bound with the mixture fitted to the codes as the prior."),
     _Kind("Code", "KL", "nats", "", (_CARD, "metrics", "kl_nats"),
           "What the code tells about the image; neither more nor less is better by itself."),
     _Kind("Code", "Active units", "", "", (_CARD, "metrics", "active_units"),
@@ -98,7 +101,7 @@ _KINDS: Final = (
 )  # fmt: skip
 _OF_PICTURES: Final = ("Faithful", "Generative")
 # Bounds of densities and of probabilities do not compare.
-_BOUNDS: Final = ("ELBO", "−log p(x), importance bound")
+_BOUNDS: Final = ("ELBO", "−log p(x), importance bound", "−log p(x), fitted mixture")
 _SCALE: Final = {"Training": 1 / 60, "%": 100.0}
 
 

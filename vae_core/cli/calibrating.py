@@ -16,11 +16,26 @@ from vae_core.apply.verdict import (
     most_unusual_first,
     verdict,
 )
-from vae_core.checkpoint import CALIBRATION, Checkpoint, add_calibration, load_checkpoint
-from vae_core.cli.common import MAX_SEED, answer, check_number, load_for, say, table
+from vae_core.checkpoint import (
+    CALIBRATION,
+    PRIOR,
+    Checkpoint,
+    add_part,
+    load_checkpoint,
+)
+from vae_core.cli.common import (
+    MAX_SEED,
+    answer,
+    check_number,
+    is_own_data,
+    load_for,
+    say,
+    table,
+)
 from vae_core.errors import DataError
 from vae_core.evaluate.calibration import calibrate_model
 from vae_core.files import replace_file
+from vae_core.latent.prior_fit import choose_prior
 from vae_core.pipeline import with_validation
 
 
@@ -36,7 +51,7 @@ def run_calibrate(args: argparse.Namespace) -> int:
             "model was not trained on were expected; give the set it was trained on."
         )
     scale = calibrate_verdict(found.features)
-    add_calibration(args.checkpoint, found)
+    add_part(args.checkpoint, found)
     path = args.checkpoint / CALIBRATION
     figures = {
         "file": str(path),
@@ -44,6 +59,47 @@ def run_calibrate(args: argparse.Namespace) -> int:
         "n_images": len(found.ids),
         "unusual_false_alarms": scale.unusual.expected,
         "foreign_false_alarms": None if scale.foreign is None else scale.foreign.expected,
+    }
+    answer(args, figures, table(figures))
+    return 0
+
+
+def add_fit_prior_flags(verb: argparse.ArgumentParser) -> None:
+    """The flags of `fit-prior` besides the checkpoint, --data and --seed."""
+    verb.add_argument(
+        "--components", type=int, nargs="+", default=[10, 30, 100], metavar="K",
+        help="numbers of Gaussians to try; validation images choose (more take longer)",
+    )  # fmt: skip
+    verb.add_argument(
+        "--draws", type=int, default=2, metavar="S",
+        help="codes drawn for each training image; more let more Gaussians stay honest",
+    )  # fmt: skip
+
+
+def run_fit_prior(args: argparse.Namespace) -> int:
+    """Fit mixtures to the codes of all training images and keep the best with the checkpoint."""
+    check_number("--seed", args.seed, 0, MAX_SEED)
+    check_number("--draws", args.draws, 1, 100)
+    for k in args.components:
+        check_number("--components", k, 1, 1_000)
+    checkpoint = load_checkpoint(args.checkpoint, device=args.device)
+    images = with_validation(load_for(args, checkpoint), seed=int(checkpoint.card["split"]["seed"]))
+    if not is_own_data(args.data, checkpoint):
+        raise DataError(
+            f"'{args.data}' is not what '{args.checkpoint}' was trained on, its training images "
+            f"were expected; give --data {checkpoint.card['data'].get('source')}."
+        )
+    found = choose_prior(
+        checkpoint.model, images, n_components=sorted(set(args.components)), n_draws=args.draws,
+        seed=args.seed, tell=say,
+    )  # fmt: skip
+    note = {"command": args.command_line, "held_out_nats": found.nats}
+    add_part(args.checkpoint, found.prior, note=note)
+    figures = {
+        "file": str(args.checkpoint / PRIOR),
+        "components": found.prior.n_components,
+        "held_out_nats": max(found.nats.values()),
+        "normal_nats": found.normal_nats,
     }
     answer(args, figures, table(figures))
     return 0

@@ -15,7 +15,12 @@ from tqdm import tqdm
 
 from vae_core.apply.results import Result
 from vae_core.checkpoint import Checkpoint, list_checkpoints, load_checkpoint, verify_checkpoint
-from vae_core.cli.calibrating import run_calibrate, write_results
+from vae_core.cli.calibrating import (
+    add_fit_prior_flags,
+    run_calibrate,
+    run_fit_prior,
+    write_results,
+)
 from vae_core.cli.common import (
     MAX_SEED,
     answer,
@@ -209,6 +214,7 @@ VERBS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "complete": (run_complete, "fill in the hidden part of a picture in several ways"),
     "denoise": (run_denoise, "take the noise out of a picture"),
     "calibrate": (run_calibrate, "learn from held-out images what is usual, for verdicts"),
+    "fit-prior": (run_fit_prior, "fit a mixture of Gaussians to a model's codes, to sample from"),
     "compare": (run_compare, "set two to four models side by side on the same images"),
     "list": (_list, "list the checkpoints in a folder"),
     "export-model": (run_export, "write a checkpoint's files as one zip"),
@@ -250,12 +256,15 @@ def build_parser() -> argparse.ArgumentParser:
         "walk",
         "augment",
         "calibrate",
+        "fit-prior",
         "verify",
     )
     for name in (*on_checkpoint, *APPLYING):
         made[name].add_argument("checkpoint", type=Path, help="checkpoint folder")
         made[name].add_argument("--device", default="auto", help="auto, cuda, mps or cpu")
-    for name in ("train", "estimate", "evaluate", "encode", "map", "calibrate", "compare"):
+    for name in (
+        "train", "estimate", "evaluate", "encode", "map", "calibrate", "fit-prior", "compare"
+    ):  # fmt: skip
         _add_data_flags(made[name])
     for name in ("train", "encode", "map", "reconstruct", "sample", "walk", "augment", *APPLYING):
         made[name].add_argument("--out", type=Path, required=True, help="where to write")
@@ -264,6 +273,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_train_flags(made[name])
     add_evaluate_flags(made["evaluate"])
     add_map_flags(made["map"])
+    add_fit_prior_flags(made["fit-prior"])
     add_export_flags(made["export-model"])
     add_import_flags(made["import-model"])
     add_walk_flags(made["walk"])
@@ -277,6 +287,7 @@ def build_parser() -> argparse.ArgumentParser:
         "sample",
         "augment",
         "calibrate",
+        "fit-prior",
         "compare",
         "complete",
         "denoise",

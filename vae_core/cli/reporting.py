@@ -76,9 +76,10 @@ def run_evaluate(args: argparse.Namespace) -> int:
         with tqdm(total=len(test), desc="importance samples", disable=None, leave=False) as bar:
             bounds = evidence_bounds(
                 checkpoint.model, test.images, importance_samples=args.importance_samples,
-                seed=args.seed, progress=lambda done, _: bar.update(done - bar.n),
+                seed=args.seed, mixture=checkpoint.prior,
+                progress=lambda done, _: bar.update(done - bar.n),
             )  # fmt: skip
-        figures |= asdict(bounds)
+        figures |= {name: value for name, value in asdict(bounds).items() if value is not None}
     answer(args, figures, table(figures))
     return 0
 

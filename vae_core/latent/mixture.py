@@ -19,12 +19,11 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from vae_core.errors import ConfigError, DataError
-from vae_core.posterior import Posterior
+from vae_core.estimators import LOG_2_PI
 
 Floats = NDArray[np.float32]
 
 LEAST_CODES: Final = 10
-MAX_CODES: Final = 20_000
 # A component has D(D + 3)/2 numbers to learn: give each some images of its own.
 LEAST_PER_COMPONENT: Final = 20
 # Added to every variance: a dimension that never varies keeps a finite density.
@@ -65,10 +64,15 @@ class MixturePrior:
                 "give codes of the model that it was fitted to."
             )
         weights, means, cholesky = self._tensors()
-        # Memory grows with M·K·D²: long lists go in pieces.
-        components = Posterior(means, means.new_zeros(means.shape), cholesky)
-        pieces = (components.log_density_pairs(part) for part in torch.split(z.cpu().float(), 250))
-        return torch.cat([torch.logsumexp(pairs + weights.log(), 1) for pairs in pieces])
+        log_weights = weights.log() - cholesky.diagonal(0, 1, 2).log().sum(1)
+        rows = []
+        # Memory grows with K·M·D: long lists go in pieces.
+        for part in torch.split(z.cpu().float(), 1_000):
+            away = (part - means[:, None]).mT
+            scaled = torch.linalg.solve_triangular(cholesky, away, upper=False)
+            exponents = -0.5 * (scaled.square() + LOG_2_PI).sum(1)
+            rows.append(torch.logsumexp(exponents + log_weights[:, None], 0))
+        return torch.cat(rows)
 
     def to_arrays(self) -> dict[str, Floats]:
         """Plain arrays to be saved under these names; `from_arrays` takes them back."""
@@ -112,53 +116,43 @@ def _check(weights: Floats, means: Floats, cholesky: Floats) -> None:
 
 
 def fit_mixture(
-    mean: Floats, log_std: Floats, *, n_components: int = 10, seed: int = 0
+    draws: NDArray[np.floating], *, n_components: int = 10, seed: int = 0
 ) -> MixturePrior:
-    """Fit full-covariance Gaussians to draws from posteriors `[N,D]`.
+    """Fit full-covariance Gaussians to S draws from each of N posteriors, `[S,N,D]`.
 
-    Draws, not means: the decoder has learnt what the posteriors cover. Up to 20,000 images
-    give a draw each; sets under 1,000 images give several, so that the posteriors' own widths
-    fill the covariances. Fewer components are fitted when there are not max(20, 2·D) images
-    for each. `DataError` for fewer than 10 codes, unequal shapes or numbers that are not
-    finite; `ConfigError` for less than one component.
+    Draws, not means: the decoder has learnt what the posteriors cover. Fewer components are
+    fitted when there are not max(20, 2·D) images for each. `DataError` for fewer than 10
+    images, another shape or numbers that are not finite; `ConfigError` for less than one
+    component.
     """
     if n_components < 1:
         raise ConfigError(f"{n_components} components were asked for; give 1 or more.")
-    _check_codes(mean, log_std)
-    draws = _draws(mean, log_std, np.random.default_rng(seed))
-    per_component = max(LEAST_PER_COMPONENT, 2 * mean.shape[1])
-    k = int(np.clip(len(mean) // per_component, 1, n_components))
+    _check_draws(draws)
+    _, n_images, n_latent = draws.shape
+    per_component = max(LEAST_PER_COMPONENT, 2 * n_latent)
+    k = int(np.clip(n_images // per_component, 1, n_components))
     fitted = GaussianMixture(k, reg_covar=VARIANCE_FLOOR, max_iter=200, random_state=seed)
     with warnings.catch_warnings():
         # Equal codes make empty clusters, slow ones stop early: both leave a usable density.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted.fit(draws)
+        fitted.fit(draws.reshape(-1, n_latent).astype(np.float64))
     cholesky = np.linalg.cholesky(fitted.covariances_)
     arrays = (fitted.weights_, fitted.means_, cholesky)
     return MixturePrior(*(np.ascontiguousarray(part, np.float32) for part in arrays))
 
 
-def _check_codes(mean: Floats, log_std: Floats) -> None:
-    if mean.ndim != 2 or mean.shape != log_std.shape or mean.shape[1] < 1:
+def _check_draws(draws: NDArray[np.floating]) -> None:
+    if draws.ndim != 3 or 0 in draws.shape:
         raise DataError(
-            f"Means of shape {mean.shape} came with log-stds of shape {log_std.shape}, expected "
-            "two arrays [N,D]; give one row per image."
+            f"Draws of shape {draws.shape} came, expected [S,N,D]: some codes for each image."
         )
-    if len(mean) < LEAST_CODES:
+    if draws.shape[1] < LEAST_CODES:
         raise DataError(
-            f"{len(mean)} codes came, a prior needs {LEAST_CODES} or more to be fitted to; "
-            "encode more images."
+            f"Codes of {draws.shape[1]} images came, a prior needs {LEAST_CODES} or more to be "
+            "fitted to; encode more images."
         )
-    if not (np.isfinite(mean).all() and np.isfinite(log_std).all()):
+    if not np.isfinite(draws).all():
         raise DataError(
             "The codes hold numbers that are not finite, expected finite means and log-stds; "
             "train again from an earlier checkpoint or with a smaller learning rate."
         )
-
-
-def _draws(mean: Floats, log_std: Floats, random: np.random.Generator) -> NDArray[np.float64]:
-    """Posterior samples float64 `[M,D]`, M from 1,000 to 20,000."""
-    rows = random.permutation(len(mean))[:MAX_CODES]
-    rows = np.repeat(rows, -(-1_000 // len(rows)))
-    noise = random.standard_normal((len(rows), mean.shape[1]))
-    return mean[rows].astype(np.float64) + np.exp(log_std[rows], dtype=np.float64) * noise

@@ -143,8 +143,9 @@ def _bounds(measured: Measured, _: Codes) -> Any:
         return None
     model, images = measured.checkpoint.model, measured.test.images[: measured.n_bound_images]
     bounds = evidence_bounds(
-        model, images, importance_samples=measured.importance_samples, seed=measured.seed
-    )
+        model, images, importance_samples=measured.importance_samples, seed=measured.seed,
+        mixture=measured.checkpoint.prior,
+    )  # fmt: skip
     bits = lossless_bits_per_value(model, images, seed=measured.seed)
     return {**asdict(bounds), "elbo_bits_per_value": bits}
 

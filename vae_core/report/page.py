@@ -102,6 +102,7 @@ def _bounds(found: Section) -> str:
     rows = [
         (f"−log p(x), {found['importance_samples']} importance samples, nats", found["nll"]),
         ("its standard error over images", found["nll_standard_error"]),
+        *_with_mixture(found),
         ("−ELBO, nats", -found["elbo"]),
         ("reconstruction, nats", found["reconstruction"]),
         ("KL, nats", found["kl"]),
@@ -109,6 +110,16 @@ def _bounds(found: Section) -> str:
         ("images", found["n_images"]),
     ]
     return _table(("per image", "value"), rows)
+
+
+def _with_mixture(found: Section) -> list[tuple[str, float]]:
+    """Reports from before the mixture was scored, and models without one, have no such rows."""
+    if found.get("nll_mixture") is None:
+        return []
+    return [
+        ("−log p(x) with the fitted mixture as the prior, nats", found["nll_mixture"]),
+        ("its standard error over images", found["nll_mixture_standard_error"]),
+    ]
 
 
 def _latent(found: Section) -> str:
