@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -64,13 +65,23 @@ def nll(args: argparse.Namespace) -> list[Row]:
     test = load_images("mnist").subset("test").images[: args.limit]
     rows = []
     for path in args.checkpoint:
-        model = load_checkpoint(path).model
-        found = evidence_bounds(model, test, importance_samples=args.importance_samples)
+        checkpoint = load_checkpoint(path)
+        with tqdm(total=len(test), desc=path.name, disable=None) as bar:
+
+            def follow(done: int, _: int, bar: tqdm[Any] = bar) -> None:
+                bar.update(done - bar.n)
+
+            found = evidence_bounds(
+                checkpoint.model, test, importance_samples=args.importance_samples,
+                mixture=checkpoint.prior, progress=follow,
+            )  # fmt: skip
         rows.append(
             {
                 "checkpoint": path.name,
                 "nll": found.nll,
                 "standard_error": found.nll_standard_error,
+                "nll_mixture": found.nll_mixture,
+                "mixture_standard_error": found.nll_mixture_standard_error,
                 "elbo": found.elbo,
                 "K": args.importance_samples,
                 "n_images": len(test),

@@ -17,6 +17,7 @@ from vae_core.errors import ConfigError
 from vae_core.estimators import importance_bound
 from vae_core.evaluate import evidence_bounds, score_images
 from vae_core.evaluate.bounds import log_weights
+from vae_core.latent.mixture import MixturePrior
 from vae_core.likelihoods import Gaussian
 from vae_core.posterior import Posterior
 
@@ -44,9 +45,14 @@ class LinearModel:
     def decode_raw(self, z: Tensor) -> Tensor:
         return (z @ self.weight.T + self.bias).view(-1, 1, 2, 2)
 
-    def evidence(self, x: Tensor) -> Tensor:
-        spread = self.weight @ self.weight.T + self.likelihood.sigma**2 * torch.eye(4)
-        return MultivariateNormal(self.bias, spread).log_prob(x.flatten(1))
+    def evidence(self, x: Tensor, prior: MixturePrior | None = None) -> Tensor:
+        """log p(x) where z comes from N(0, I), or from the one Gaussian of `prior`."""
+        factor, middle = self.weight, self.bias
+        if prior is not None:
+            factor = self.weight @ torch.from_numpy(prior.cholesky[0])
+            middle = self.bias + self.weight @ torch.from_numpy(prior.means[0])
+        spread = factor @ factor.T + self.likelihood.sigma**2 * torch.eye(4)
+        return MultivariateNormal(middle, spread).log_prob(x.flatten(1))
 
     def elbo(self, x: Tensor) -> Tensor:
         made = self.encode(x)
@@ -116,6 +122,33 @@ def test_samples_are_independent_and_memory_is_bounded(
     assert weights.shape == (7, 50)
     assert sizes == [100, 100, 100, 50]
     assert len(weights[:, 0].unique()) == 7
+
+
+def gaussian_prior(mean: list[float], factor: list[list[float]]) -> MixturePrior:
+    return MixturePrior(*(np.array(part, np.float32) for part in ([1.0], [mean], [factor])))
+
+
+def test_nll_under_another_prior_is_its_known_evidence(linear: LinearModel) -> None:
+    prior = gaussian_prior([0.3, -0.2], [[0.8, 0.0], [0.3, 0.7]])
+    found = [
+        evidence_bounds(linear, IMAGES, importance_samples=1000, mixture=prior, seed=s).nll_mixture  # type: ignore[arg-type]
+        for s in range(8)
+    ]
+    known = -float(linear.evidence(X, prior).mean())
+    standard_error = float(np.std(np.array(found, float), ddof=1)) / math.sqrt(8)
+    assert abs(np.mean(np.array(found, float)) - known) < 3 * standard_error + 1e-3
+    # Not the evidence under N(0, I) by another name.
+    assert abs(known + float(linear.evidence(X).mean())) > 0.05
+
+
+def test_a_mixture_that_is_the_standard_normal_changes_nothing(linear: LinearModel) -> None:
+    prior = gaussian_prior([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])
+    found = evidence_bounds(linear, IMAGES, importance_samples=20, mixture=prior)  # type: ignore[arg-type]
+    plain = evidence_bounds(linear, IMAGES, importance_samples=20)  # type: ignore[arg-type]
+    assert found.nll_mixture == pytest.approx(found.nll, abs=1e-4)
+    assert found.nll_mixture_standard_error == pytest.approx(found.nll_standard_error, abs=1e-4)
+    assert (found.nll, found.elbo, found.kl) == (plain.nll, plain.elbo, plain.kl)
+    assert plain.nll_mixture is None
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])

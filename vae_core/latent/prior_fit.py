@@ -37,17 +37,22 @@ class PriorChoice:
 
 @torch.no_grad()
 def posterior_draws(
-    model: Autoencoder, images: NDArray[np.uint8], *, n: int = 1, seed: int = 0
+    model: Autoencoder,
+    images: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    *,
+    n: int = 1,
+    seed: int = 0,
 ) -> Floats:
-    """n codes z ~ q(z|x) for each of N uint8 images: float32 `[n,N,D]`.
+    """n codes z ~ q(z|x) for each of N `rows` of uint8 images: float32 `[n,N,D]`.
 
     The encoder sees what it saw in training: images are tossed into black and white afresh
-    where the likelihood does so.
+    where the likelihood does so. Only the rows in work are read from a memory map.
     """
     generator = torch.Generator(model.device).manual_seed(seed)
     pieces = []
-    for start in range(0, len(images), 500):
-        piece = np.ascontiguousarray(images[start : start + 500])
+    for start in range(0, len(rows), 500):
+        piece = np.ascontiguousarray(images[rows[start : start + 500]])
         x = torch.from_numpy(piece).to(model.device).float() / 255
         if model.config.posterior != "point":
             x = model.likelihood.target(x, generator)
@@ -72,10 +77,11 @@ def fit_prior(
     that names no training images gives all it has. Each image gives `n_draws` codes, more
     where the images are few. Errors as in `fit_mixture`.
     """
-    train = images.subset("train") if (images.split == 0).any() else images
-    rows = np.sort(np.random.default_rng(seed).permutation(len(train))[:limit])
+    train = np.flatnonzero(images.split == 0)
+    known = train if len(train) else np.arange(len(images))
+    rows = np.sort(np.random.default_rng(seed).permutation(known)[:limit])
     n_draws = max(n_draws, -(-LEAST_DRAWS // max(1, len(rows))))
-    draws = posterior_draws(model, train.images[rows], n=n_draws, seed=seed)
+    draws = posterior_draws(model, images.images, rows, n=n_draws, seed=seed)
     return fit_mixture(draws, n_components=n_components, seed=seed)
 
 
@@ -93,13 +99,13 @@ def choose_prior(
     `tell` hears of each. `DataError` without validation images; other errors as in
     `fit_mixture`.
     """
-    held_out = images.images[images.split == 1]
+    held_out = np.flatnonzero(images.split == 1)
     if not len(held_out):
         raise DataError(
             f"'{images.name}' has no validation images, some were expected to choose the number "
             "of Gaussians by; give the set that the model was trained on."
         )
-    z = torch.from_numpy(posterior_draws(model, held_out, seed=seed + 1)[0])
+    z = torch.from_numpy(posterior_draws(model, images.images, held_out, seed=seed + 1)[0])
     found: dict[int, tuple[float, MixturePrior]] = {}
     for k in n_components:
         prior = fit_prior(model, images, n_components=k, n_draws=n_draws, seed=seed)
