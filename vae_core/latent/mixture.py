@@ -28,6 +28,9 @@ LEAST_CODES: Final = 10
 LEAST_PER_COMPONENT: Final = 20
 # Added to every variance: a dimension that never varies keeps a finite density.
 VARIANCE_FLOOR: Final = 1e-5
+# A part of many draws places the Gaussians, a few steps on all of them give their covariances.
+MANY_DRAWS: Final = 20_000
+LAST_STEPS: Final = 20
 NAMES: Final = ("weights", "means", "cholesky")
 
 
@@ -131,11 +134,17 @@ def fit_mixture(
     _, n_images, n_latent = draws.shape
     per_component = max(LEAST_PER_COMPONENT, 2 * n_latent)
     k = int(np.clip(n_images // per_component, 1, n_components))
-    fitted = GaussianMixture(k, reg_covar=VARIANCE_FLOOR, max_iter=200, random_state=seed)
+    fitted = GaussianMixture(
+        k, reg_covar=VARIANCE_FLOOR, max_iter=200, random_state=seed, warm_start=True
+    )
+    z = draws.reshape(-1, n_latent).astype(np.float64)
     with warnings.catch_warnings():
         # Equal codes make empty clusters, slow ones stop early: both leave a usable density.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted.fit(draws.reshape(-1, n_latent).astype(np.float64))
+        fitted.fit(z[np.random.default_rng(seed).permutation(len(z))[:MANY_DRAWS]])
+        if len(z) > MANY_DRAWS:
+            fitted.max_iter = LAST_STEPS
+            fitted.fit(z)
     cholesky = np.linalg.cholesky(fitted.covariances_)
     arrays = (fitted.weights_, fitted.means_, cholesky)
     return MixturePrior(*(np.ascontiguousarray(part, np.float32) for part in arrays))
