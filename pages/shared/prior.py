@@ -74,8 +74,10 @@ def _samples(checkpoint: Checkpoint) -> None:
     st.markdown("**Samples** from the prior, and from a mixture fitted to the codes")
     seed = st.number_input("Seed", 0, 10_000, 0, key="sample_seed", width=140)
     ways = [("N(0, I)", draw_codes(checkpoint, n=N_SAMPLES, seed=int(seed)))]
-    if checkpoint.prior is not None:
-        ways.append(("mixture", draw_codes(checkpoint, n=N_SAMPLES, mixture=True, seed=int(seed))))
+    if (fitted := checkpoint.prior) is not None:
+        many = "a Gaussian" if fitted.n_components == 1 else f"{fitted.n_components} Gaussians"
+        codes = draw_codes(checkpoint, n=N_SAMPLES, mixture=True, seed=int(seed))
+        ways.append((f"{many} fitted to the codes", codes))
     for name, codes in ways:
         images = cache.decoded(checkpoint, snap(codes))
         st.caption(name)
