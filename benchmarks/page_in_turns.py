@@ -76,6 +76,9 @@ def seen(folder: Path) -> tuple[float, float]:
 def speed(folder: Path, *, settle: float, seconds: float) -> float:
     """Images per second over a window of a run that goes on."""
     time.sleep(settle)
+    # An epoch that was under way while the run stood still must not count.
+    before = seen(folder)
+    wait_for(lambda: seen(folder) != before, what="the end of an epoch")
     images, began = seen(folder)
     time.sleep(seconds)
     more, ended = seen(folder)
