@@ -12,6 +12,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 
 from vae_core.errors import ConfigError, DataError
 from vae_core.latent.mixture import MixturePrior, fit_mixture
+from vae_core.train.loop import Interrupted
 
 Floats = NDArray[np.float32]
 
@@ -117,6 +118,34 @@ def test_the_seed_decides_fit_and_samples() -> None:
     assert not (fits[0].means == fits[2].means).all()
     assert (draw(fits[0], seed=5) == draw(fits[1], seed=5)).all()
     assert not (draw(fits[0], seed=5) == draw(fits[0], seed=6)).all()
+
+
+def test_the_share_that_is_done_rises_to_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vae_core.latent.mixture.MANY_DRAWS", 500)
+    told: list[float] = []
+    fit_mixture(draws(two_clusters()), n_components=3, progress=told.append)
+    assert told == sorted(told)
+    assert told[0] > 0
+    assert told[-1] == pytest.approx(1)
+    assert len(told) > 3
+
+
+def test_the_listener_can_stop_it() -> None:
+    def stop(_: float) -> None:
+        raise Interrupted("enough")
+
+    with pytest.raises(Interrupted):
+        fit_mixture(draws(two_clusters()), n_components=3, progress=stop)
+
+
+def test_a_part_of_the_draws_and_then_all_come_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    z = draws(two_clusters(4_000))
+    whole = fit_mixture(z, n_components=2)
+    monkeypatch.setattr("vae_core.latent.mixture.MANY_DRAWS", 400)
+    stepped = fit_mixture(z, n_components=2)
+    codes = torch.from_numpy(z[0])
+    difference = whole.log_density(codes).mean() - stepped.log_density(codes).mean()
+    assert abs(float(difference)) < 1e-3
 
 
 def test_arrays_bring_the_same_prior_back() -> None:

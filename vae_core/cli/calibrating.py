@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from vae_core.apply.results import Result, results_csv
 from vae_core.apply.verdict import (
@@ -89,10 +90,12 @@ def run_fit_prior(args: argparse.Namespace) -> int:
             f"'{args.data}' is not what '{args.checkpoint}' was trained on, its training images "
             f"were expected; give --data {checkpoint.card['data'].get('source')}."
         )
-    found = choose_prior(
-        checkpoint.model, images, n_components=sorted(set(args.components)), n_draws=args.draws,
-        seed=args.seed, tell=say,
-    )  # fmt: skip
+    with tqdm(total=100, bar_format="{l_bar}{bar}| {remaining} left", disable=None) as bar:
+        found = choose_prior(
+            checkpoint.model, images, n_components=sorted(set(args.components)),
+            n_draws=args.draws, seed=args.seed, tell=say,
+            progress=lambda share: bar.update(100 * share - bar.n),
+        )  # fmt: skip
     note = {"command": args.command_line, "held_out_nats": found.nats}
     add_part(args.checkpoint, found.prior, note=note)
     figures = {

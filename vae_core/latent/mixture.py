@@ -7,7 +7,7 @@ posterior afterwards does not. Source: Ghosh et al. 2020 (arXiv:1903.12436), sec
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +30,9 @@ LEAST_PER_COMPONENT: Final = 20
 VARIANCE_FLOOR: Final = 1e-5
 # A part of many draws places the Gaussians, a few steps on all of them give their covariances.
 MANY_DRAWS: Final = 20_000
+FIRST_STEPS: Final = 200
 LAST_STEPS: Final = 20
+STEPS_AT_ONCE: Final = 5
 NAMES: Final = ("weights", "means", "cholesky")
 
 
@@ -119,14 +121,18 @@ def _check(weights: Floats, means: Floats, cholesky: Floats) -> None:
 
 
 def fit_mixture(
-    draws: NDArray[np.floating], *, n_components: int = 10, seed: int = 0
+    draws: NDArray[np.floating],
+    *,
+    n_components: int = 10,
+    seed: int = 0,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> MixturePrior:
     """Fit full-covariance Gaussians to S draws from each of N posteriors, `[S,N,D]`.
 
     Draws, not means: the decoder has learnt what the posteriors cover. Fewer components are
-    fitted when there are not max(20, 2·D) images for each. `DataError` for fewer than 10
-    images, another shape or numbers that are not finite; `ConfigError` for less than one
-    component.
+    fitted when there are not max(20, 2·D) images for each. `progress` hears the share that is
+    done, in [0,1], and may raise to stop. `DataError` for fewer than 10 images, another shape
+    or numbers that are not finite; `ConfigError` for less than one component.
     """
     if n_components < 1:
         raise ConfigError(f"{n_components} components were asked for; give 1 or more.")
@@ -134,20 +140,35 @@ def fit_mixture(
     _, n_images, n_latent = draws.shape
     per_component = max(LEAST_PER_COMPONENT, 2 * n_latent)
     k = int(np.clip(n_images // per_component, 1, n_components))
-    fitted = GaussianMixture(
-        k, reg_covar=VARIANCE_FLOOR, max_iter=200, random_state=seed, warm_start=True
-    )
+    fitted = GaussianMixture(k, reg_covar=VARIANCE_FLOOR, random_state=seed, warm_start=True)
     z = draws.reshape(-1, n_latent).astype(np.float64)
-    with warnings.catch_warnings():
-        # Equal codes make empty clusters, slow ones stop early: both leave a usable density.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted.fit(z[np.random.default_rng(seed).permutation(len(z))[:MANY_DRAWS]])
-        if len(z) > MANY_DRAWS:
-            fitted.max_iter = LAST_STEPS
-            fitted.fit(z)
+    part = z[np.random.default_rng(seed).permutation(len(z))[:MANY_DRAWS]]
+    # Time grows with the draws that a step looks at.
+    last = len(z) * LAST_STEPS if len(z) > len(part) else 0
+    first_share = len(part) * FIRST_STEPS / (len(part) * FIRST_STEPS + last)
+    _iterate(fitted, part, FIRST_STEPS, lambda share: progress(share * first_share))
+    if last:
+        rest = 1 - first_share
+        _iterate(fitted, z, LAST_STEPS, lambda share: progress(first_share + share * rest))
     cholesky = np.linalg.cholesky(fitted.covariances_)
     arrays = (fitted.weights_, fitted.means_, cholesky)
     return MixturePrior(*(np.ascontiguousarray(part, np.float32) for part in arrays))
+
+
+def _iterate(
+    fitted: GaussianMixture, z: NDArray[np.float64], most: int, tick: Callable[[float], None]
+) -> None:
+    """Up to `most` steps of expectation maximisation from where the last ones ended."""
+    fitted.max_iter = STEPS_AT_ONCE
+    with warnings.catch_warnings():
+        # Equal codes make empty clusters, slow ones stop early: both leave a usable density.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for done in range(STEPS_AT_ONCE, most + 1, STEPS_AT_ONCE):
+            fitted.fit(z)
+            tick(done / most)
+            if fitted.converged_:
+                break
+    tick(1.0)
 
 
 def _check_draws(draws: NDArray[np.floating]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -70,19 +71,20 @@ def fit_prior(
     n_draws: int = 1,
     limit: int | None = None,
     seed: int = 0,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> MixturePrior:
     """A mixture fitted to codes of training images: all, or `limit` taken at random.
 
     Held-out images stay unseen, so that what is measured on them is not flattered; a set
     that names no training images gives all it has. Each image gives `n_draws` codes, more
-    where the images are few. Errors as in `fit_mixture`.
+    where the images are few. `progress` and errors as in `fit_mixture`.
     """
     train = np.flatnonzero(images.split == 0)
     known = train if len(train) else np.arange(len(images))
     rows = np.sort(np.random.default_rng(seed).permutation(known)[:limit])
     n_draws = max(n_draws, -(-LEAST_DRAWS // max(1, len(rows))))
     draws = posterior_draws(model, images.images, rows, n=n_draws, seed=seed)
-    return fit_mixture(draws, n_components=n_components, seed=seed)
+    return fit_mixture(draws, n_components=n_components, seed=seed, progress=progress)
 
 
 def choose_prior(
@@ -93,11 +95,12 @@ def choose_prior(
     n_draws: int = 1,
     seed: int = 0,
     tell: Callable[[str], None] = lambda _: None,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> PriorChoice:
     """Fit mixtures of several sizes to all training images; validation images choose.
 
-    `tell` hears of each. `DataError` without validation images; other errors as in
-    `fit_mixture`.
+    `tell` hears of each, `progress` the share that is done. `DataError` without validation
+    images; other errors as in `fit_mixture`.
     """
     held_out = np.flatnonzero(images.split == 1)
     if not len(held_out):
@@ -107,11 +110,20 @@ def choose_prior(
         )
     z = torch.from_numpy(posterior_draws(model, images.images, held_out, seed=seed + 1)[0])
     found: dict[int, tuple[float, MixturePrior]] = {}
-    for k in n_components:
-        prior = fit_prior(model, images, n_components=k, n_draws=n_draws, seed=seed)
+    for index, k in enumerate(n_components):
+        # A step takes as long as there are Gaussians.
+        before, after = (sum(n_components[:i]) / sum(n_components) for i in (index, index + 1))
+        prior = fit_prior(
+            model, images, n_components=k, n_draws=n_draws, seed=seed,
+            progress=partial(_between, progress, before, after),
+        )  # fmt: skip
         nats = float(prior.log_density(z).mean())
         found[prior.n_components] = (nats, prior)
         tell(f"{prior.n_components} Gaussians: {nats:.2f} nats for a held-out code.")
     best = max(found.values(), key=lambda pair: pair[0])[1]
     scores = {k: nats for k, (nats, _) in found.items()}
     return PriorChoice(best, scores, float(log_standard_normal(z).mean()))
+
+
+def _between(progress: Callable[[float], None], low: float, high: float, share: float) -> None:
+    progress(low + (high - low) * share)
