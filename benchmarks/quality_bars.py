@@ -51,6 +51,7 @@ from vae_core.model import Autoencoder  # noqa: E402
 from vae_core.objectives.denoising import corrupt  # noqa: E402
 from vae_core.pipeline import plan_model, with_validation  # noqa: E402
 from vae_core.recipes import recipe  # noqa: E402
+from vae_core.report.measure import mixture_of  # noqa: E402
 from vae_core.train import TrainConfig, train  # noqa: E402
 from vae_core.train.runtime import choose_runtime  # noqa: E402
 from vae_core.types import ImageSpec  # noqa: E402
@@ -73,7 +74,7 @@ def nll(args: argparse.Namespace) -> list[Row]:
 
             found = evidence_bounds(
                 checkpoint.model, test, importance_samples=args.importance_samples,
-                mixture=checkpoint.prior, progress=follow,
+                mixture=mixture_of(checkpoint), progress=follow,
             )  # fmt: skip
         rows.append(
             {

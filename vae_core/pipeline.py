@@ -261,6 +261,8 @@ def train_checkpoint(
     metrics = measure(model, codes, images, config)
     card = _card(images, config, position, record, metrics, command=command, title=title)
     prior = _prior_of(model, images, seed=config.seed)
+    if prior is not None:
+        card["prior"] = {"command": card["command"], "components": prior.n_components}
     calibration = calibrate_model(model, images, seed=config.seed)
     # Last of all: they may be written while this run is at work.
     card |= own_words(folder) if resume else {}

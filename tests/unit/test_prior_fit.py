@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -126,3 +127,21 @@ def test_counts_below_one_are_refused(
     digits_checkpoint: Checkpoint, refused: Refused, flag: list[str]
 ) -> None:
     assert flag[0] in refused("fit-prior", digits_checkpoint.path, "--data", "digits", *flag)
+
+
+def test_training_notes_how_the_mixture_came_about(digits_checkpoint: Checkpoint) -> None:
+    fitted, note = digits_checkpoint.prior, digits_checkpoint.card["prior"]
+    assert fitted is not None
+    assert note == {"command": digits_checkpoint.card["command"], "components": fitted.n_components}
+
+
+def test_a_mixture_of_unknown_origin_is_not_scored(
+    digits_checkpoint: Checkpoint, tmp_path: Path, answer: Answer
+) -> None:
+    path = Path(shutil.copytree(digits_checkpoint.path, tmp_path / "copy"))
+    command = ("evaluate", path, "--data", "digits", "--limit", 20, "--importance-samples", 2)
+    assert "nll_mixture" in answer(*command)
+    card = json.loads((path / "card.json").read_text(encoding="utf-8"))
+    del card["prior"]
+    (path / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    assert "nll_mixture" not in answer(*command)

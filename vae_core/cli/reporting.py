@@ -24,6 +24,7 @@ from vae_core.files import replace_file, write_json
 from vae_core.latent.codes import encode_set
 from vae_core.objectives.registry import WITHOUT_EVIDENCE
 from vae_core.report import Measured, measure_report, report_page
+from vae_core.report.measure import mixture_of
 
 # How long the sections take beside each other: seconds on one core for 10,000 MNIST images.
 SECONDS: Final[Mapping[str, float]] = {
@@ -76,7 +77,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
         with tqdm(total=len(test), desc="importance samples", disable=None, leave=False) as bar:
             bounds = evidence_bounds(
                 checkpoint.model, test.images, importance_samples=args.importance_samples,
-                seed=args.seed, mixture=checkpoint.prior,
+                seed=args.seed, mixture=mixture_of(checkpoint),
                 progress=lambda done, _: bar.update(done - bar.n),
             )  # fmt: skip
         figures |= {name: value for name, value in asdict(bounds).items() if value is not None}
