@@ -68,23 +68,27 @@ def fit_prior(
     images: ImageSet,
     *,
     n_components: int = 10,
-    n_draws: int = 1,
     limit: int | None = None,
     seed: int = 0,
-    progress: Callable[[float], None] = lambda _: None,
 ) -> MixturePrior:
     """A mixture fitted to codes of training images: all, or `limit` taken at random.
 
     Held-out images stay unseen, so that what is measured on them is not flattered; a set
-    that names no training images gives all it has. Each image gives `n_draws` codes, more
-    where the images are few. `progress` and errors as in `fit_mixture`.
+    that names no training images gives all it has. Errors as in `fit_mixture`.
     """
+    draws = _training_draws(model, images, n=1, limit=limit, seed=seed)
+    return fit_mixture(draws, n_components=n_components, seed=seed)
+
+
+def _training_draws(
+    model: Autoencoder, images: ImageSet, *, n: int, limit: int | None, seed: int
+) -> Floats:
+    """n codes of each training image, more where these are few: `[n,N,D]`."""
     train = np.flatnonzero(images.split == 0)
     known = train if len(train) else np.arange(len(images))
     rows = np.sort(np.random.default_rng(seed).permutation(known)[:limit])
-    n_draws = max(n_draws, -(-LEAST_DRAWS // max(1, len(rows))))
-    draws = posterior_draws(model, images.images, rows, n=n_draws, seed=seed)
-    return fit_mixture(draws, n_components=n_components, seed=seed, progress=progress)
+    n = max(n, -(-LEAST_DRAWS // max(1, len(rows))))
+    return posterior_draws(model, images.images, rows, n=n, seed=seed)
 
 
 def choose_prior(
@@ -109,14 +113,14 @@ def choose_prior(
             "of Gaussians by; give the set that the model was trained on."
         )
     z = torch.from_numpy(posterior_draws(model, images.images, held_out, seed=seed + 1)[0])
+    draws = _training_draws(model, images, n=n_draws, limit=None, seed=seed)
     found: dict[int, tuple[float, MixturePrior]] = {}
     for index, k in enumerate(n_components):
         # A step takes as long as there are Gaussians.
         before, after = (sum(n_components[:i]) / sum(n_components) for i in (index, index + 1))
-        prior = fit_prior(
-            model, images, n_components=k, n_draws=n_draws, seed=seed,
-            progress=partial(_between, progress, before, after),
-        )  # fmt: skip
+        prior = fit_mixture(
+            draws, n_components=k, seed=seed, progress=partial(_between, progress, before, after)
+        )
         nats = float(prior.log_density(z).mean())
         found[prior.n_components] = (nats, prior)
         tell(f"{prior.n_components} Gaussians: {nats:.2f} nats for a held-out code.")
