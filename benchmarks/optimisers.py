@@ -27,8 +27,9 @@ import vae_core.train.run as training_run  # noqa: E402  (the project root comes
 from benchmarks.machine import machine_facts  # noqa: E402
 from vae_core.data.catalogue import load_images  # noqa: E402
 from vae_core.data.imageset import ImageSet  # noqa: E402
+from vae_core.data.validation import with_validation  # noqa: E402
 from vae_core.model import Autoencoder  # noqa: E402
-from vae_core.pipeline import plan_model, with_validation  # noqa: E402
+from vae_core.pipeline import plan_model  # noqa: E402
 from vae_core.train import TrainConfig, train  # noqa: E402
 from vae_core.train.runtime import Runtime, choose_runtime  # noqa: E402
 

@@ -39,6 +39,7 @@ from vae_core.data.catalogue import load_images  # noqa: E402
 from vae_core.data.imageset import ImageSet  # noqa: E402
 from vae_core.data.pixels import fit_images  # noqa: E402
 from vae_core.data.targets import named_targets  # noqa: E402
+from vae_core.data.validation import with_validation  # noqa: E402
 from vae_core.estimators import aggregate_log_densities, stratified_log_weight  # noqa: E402
 from vae_core.evaluate.anomaly import anomaly_features, detection_report  # noqa: E402
 from vae_core.evaluate.bounds import evidence_bounds  # noqa: E402
@@ -49,7 +50,7 @@ from vae_core.latent.codes import Codes, encode_set  # noqa: E402
 from vae_core.latent.spreading import neighbour_graph, spread_labels  # noqa: E402
 from vae_core.model import Autoencoder  # noqa: E402
 from vae_core.objectives.denoising import corrupt  # noqa: E402
-from vae_core.pipeline import plan_model, with_validation  # noqa: E402
+from vae_core.pipeline import plan_model  # noqa: E402
 from vae_core.recipes import recipe  # noqa: E402
 from vae_core.report.measure import mixture_of  # noqa: E402
 from vae_core.train import TrainConfig, train  # noqa: E402

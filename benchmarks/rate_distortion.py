@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.machine import machine_facts  # noqa: E402  (the project root comes first)
 from vae_core.data.catalogue import load_images  # noqa: E402
 from vae_core.data.imageset import ImageSet  # noqa: E402
+from vae_core.data.validation import with_validation  # noqa: E402
 from vae_core.evaluate.bounds import evidence_bounds  # noqa: E402
 from vae_core.evaluate.rate import (  # noqa: E402
     RatePoint,
@@ -30,7 +31,7 @@ from vae_core.evaluate.rate import (  # noqa: E402
     model_point,
     pca_code_points,
 )
-from vae_core.pipeline import plan_model, with_validation  # noqa: E402
+from vae_core.pipeline import plan_model  # noqa: E402
 from vae_core.report.page import STYLE  # noqa: E402
 from vae_core.report.plots import curves  # noqa: E402
 from vae_core.train import TrainConfig, train  # noqa: E402

@@ -132,6 +132,7 @@ _OPTIONAL: Final[Mapping[str, Check]] = {
     "notes": _text(),
     "renamed": _truth,
     "command": _text(),
+    "split.n_validation": _COUNT,
     "created": _text(),
     "data.n_images": _COUNT,
     "data.n_asked": _maybe(_COUNT),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import shutil
@@ -13,14 +14,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 
 from vae_core.checkpoint import CARD, Checkpoint, save_checkpoint
 from vae_core.data.imageset import ImageSet
+from vae_core.data.validation import split_as_trained
 from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.images import score_images
 from vae_core.latent.codes import encode_set, held_out_first
 from vae_core.latent.projection import UMAP_LEAST_CODES, UMAP_MOST_CODES, UMAP_PART, fit_pca
-from vae_core.pipeline import build_maps, with_validation
+from vae_core.model import Autoencoder
+from vae_core.pipeline import build_maps
 from vae_core.train.loop import Interrupted
 
 ENCODING: Final = "encoding"
@@ -61,6 +65,7 @@ def remap_checkpoint(
     limit: int | None = None,
     seed: int = 0,
     with_umap: bool = True,
+    half_precision: bool = False,
     overwrite: bool = False,
     tell: Callable[[str], None] = lambda _: None,
     report: Callable[[MapProgress], None] | None = None,
@@ -71,19 +76,26 @@ def remap_checkpoint(
     `record` says where the images come from (as in `train_checkpoint`), `command` how to do this
     again. With `limit` that many images are taken, held-out ones first. Images of the checkpoint's
     own data keep their split, of any other source all count as held out. The prior and the figures
-    of the card stay. Nothing is left behind when it is stopped: `Interrupted`. `ConfigError` for a
-    folder that is taken, `DataError` for images that are not those the checkpoint was made of.
+    of the card stay. With `half_precision` the weights are rounded to 16 bits first, which halves
+    their file. Nothing is left behind when it is stopped: `Interrupted`. `ConfigError` for a
+    folder that is taken or weights beyond 16 bits, `DataError` for images that are not those the
+    checkpoint was made of.
     """
     _check_target(folder, checkpoint, overwrite=overwrite)
     is_own = record["source"] == checkpoint.card["data"]["source"]
     images = _with_split(checkpoint, images, is_own=is_own)
     if is_own:
         _check_same(checkpoint, images)
+    model = kept = checkpoint.model
+    if half_precision:
+        kept = _halved(model)
+        # What is read again later computes in 32 bits, with these numbers.
+        model = copy.deepcopy(kept).float()
     chosen = images if limit is None else held_out_first(images, limit=limit, seed=seed)
     clock = _Clock(len(chosen), with_umap=with_umap, report=report, cancelled=cancelled)
     tell(f"Encoding {len(chosen):,} images…")
     codes = encode_set(
-        checkpoint.model, chosen, n_total=len(images),
+        model, chosen, n_total=len(images),
         progress=lambda done, total: clock.note(ENCODING, done, total),
     )  # fmt: skip
     if with_umap:
@@ -100,7 +112,7 @@ def remap_checkpoint(
     }
     with _staged(folder) as staging:
         save_checkpoint(
-            staging, checkpoint.model, card=card, codes=codes, maps=maps, prior=checkpoint.prior,
+            staging, kept, card=card, codes=codes, maps=maps, prior=checkpoint.prior,
             calibration=checkpoint.calibration,
         )  # fmt: skip
         clock.check()
@@ -124,7 +136,7 @@ def _check_target(folder: Path, checkpoint: Checkpoint, *, overwrite: bool) -> N
 def _with_split(checkpoint: Checkpoint, images: ImageSet, *, is_own: bool) -> ImageSet:
     """The split of the training run; images of another source were all unseen by it."""
     if is_own:
-        return with_validation(images, seed=int(checkpoint.card["split"]["seed"]))
+        return split_as_trained(images, checkpoint.card)
     return replace(images, split=np.full(len(images), 2, np.uint8))
 
 
@@ -142,6 +154,17 @@ def _check_same(checkpoint: Checkpoint, images: ImageSet) -> None:
             "stored, expected the images that it was trained on; restore them, or map a copy under "
             "another path, where all of them count as new."
         )
+
+
+def _halved(model: Autoencoder) -> Autoencoder:
+    """A copy whose weights are float16."""
+    largest = max(float(weights.abs().max()) for weights in model.state_dict().values())
+    if largest > torch.finfo(torch.float16).max:
+        raise ConfigError(
+            f"A weight of {largest:.3g} came, 16 bits hold up to 65,504; "
+            "leave --half-precision out."
+        )
+    return copy.deepcopy(model).half()
 
 
 def _title(checkpoint: Checkpoint, n: int, n_total: int) -> str:

@@ -16,6 +16,7 @@ from vae_core.card import MAX_NOTES, MAX_TITLE
 from vae_core.checkpoint import CARD, own_words, save_checkpoint, versions
 from vae_core.data.imageset import ImageSet
 from vae_core.data.targets import named_targets, some_of
+from vae_core.data.validation import deal_validation
 from vae_core.errors import ConfigError, DataError
 from vae_core.evaluate.bounds import evidence_bounds
 from vae_core.evaluate.calibration import calibrate_model
@@ -102,25 +103,11 @@ def _count_classes(images: ImageSet, config: TrainConfig) -> int:
     return int(images.labels.max()) + 1
 
 
-def with_validation(images: ImageSet, *, seed: int) -> ImageSet:
-    """A tenth of the training images (at most 5,000) dealt to val where a source names none.
-
-    Sets that come in folders `train` and `test` only would otherwise have nothing to choose
-    the best epoch by; the test images are not for that.
-    """
-    train_rows = np.flatnonzero(images.split == 0)
-    named = set(np.unique(images.split).tolist())
-    if named != {0, 2} or len(train_rows) < 2:
-        return images
-    split, n_val = images.split.copy(), min(5_000, max(1, len(train_rows) // 10))
-    split[np.random.default_rng(seed).permutation(train_rows)[:n_val]] = 1
-    return replace(images, split=split)
-
-
 def check_folder(folder: Path, *, resume: bool, config: TrainConfig) -> None:
     """Refuse to overwrite a finished checkpoint or to resume with other options."""
     if resume and has_state(folder):
-        before = dict(read_note(folder)["config"])
+        # What is newer than the run was not chosen then: the default.
+        before = TrainConfig().to_json() | dict(read_note(folder)["config"])
         now = {k: before.get(k) if k in MAY_CHANGE else v for k, v in config.to_json().items()}
         changed = sorted(k for k, v in now.items() if before.get(k) != v)
         if changed:
@@ -236,7 +223,7 @@ def train_checkpoint(
     others return {}. Errors as in `train`.
     """
     processes = processes or Processes()
-    images = with_validation(images, seed=config.seed)
+    images = deal_validation(images, seed=config.seed, n=config.n_validation)
     model_config, told = plan_model(images, config)
     for sentence in (runtime.reason, *told):
         tell(sentence)
@@ -312,7 +299,11 @@ def _card(
             "range": "0..255 to 0..1",
             "fit": "centre crop, Lanczos",
         },
-        "split": {"seed": config.seed, "test_images": int((images.split == 2).sum())},
+        "split": {
+            "seed": config.seed,
+            "n_validation": config.n_validation,
+            "test_images": int((images.split == 2).sum()),
+        },
         "objective": describe_objective(config.objective, objective),
         "attributes": _attributes(images, objective, n_latent=config.n_latent),
         "training": {**config.to_json(), **asdict(position)},

@@ -14,14 +14,20 @@ from tests.fixtures import quick_maps, stripes
 from vae_core.apply.verdict import verdict
 from vae_core.checkpoint import CARD, load_checkpoint
 from vae_core.data.imageset import ImageSet
+from vae_core.data.validation import split_as_trained, with_validation
 from vae_core.errors import CheckpointError, ConfigError, TrainingError
 from vae_core.evaluate.calibration import calibrate_model
 from vae_core.library import set_notes
-from vae_core.pipeline import check_folder, plan_model, suggest_likelihood, train_checkpoint
+from vae_core.pipeline import (
+    check_folder,
+    plan_model,
+    suggest_likelihood,
+    train_checkpoint,
+)
 from vae_core.train import TrainConfig
 from vae_core.train.loop import Interrupted
 from vae_core.train.runtime import choose_runtime
-from vae_core.train.state import FOLDER
+from vae_core.train.state import FOLDER, read_note
 
 RUNTIME = choose_runtime("cpu", "float32")
 CONFIG = TrainConfig(n_latent=2, epochs=2, batch_size=16, preset="mlp", device="cpu")
@@ -176,6 +182,56 @@ def test_a_finished_run_is_neither_overwritten_nor_resumed_with_other_options(
         other = replace(CONFIG, seed=3, learning_rate=0.01)
         check_folder(tmp_path, resume=True, config=other)
     check_folder(tmp_path, resume=True, config=replace(CONFIG, epochs=5, minutes=1.0))
+
+
+def test_a_run_from_before_an_option_was_there_took_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path)
+    note = read_note(tmp_path)
+    del note["config"]["n_validation"]
+    monkeypatch.setattr("vae_core.pipeline.read_note", lambda _: note)
+    check_folder(tmp_path, resume=True, config=CONFIG)
+    with pytest.raises(ConfigError, match=r"whose n_validation differ"):
+        check_folder(tmp_path, resume=True, config=replace(CONFIG, n_validation=3))
+
+
+def without_validation(n: int = 80) -> ImageSet:
+    """Stripes of a source that names training and test images only."""
+    images = stripes(n)
+    return replace(images, split=np.where(images.split == 2, 2, 0).astype(np.uint8))
+
+
+def test_as_many_images_are_kept_for_validation_as_asked_for_and_found_again(
+    tmp_path: Path,
+) -> None:
+    images = without_validation()
+    make(tmp_path, images=images, config={"n_validation": 7})
+    card = load_checkpoint(tmp_path).card
+    again = split_as_trained(images, card)
+    assert (again.split == 1).sum() == card["split"]["n_validation"] == 7
+    assert card["training"]["n_train_images"] == (images.split == 0).sum() - 7
+    stored = load_checkpoint(tmp_path).codes
+    assert np.array_equal(np.sort(stored.ids[stored.split == 1]), again.ids[again.split == 1])
+    usual = with_validation(images, seed=0)
+    assert (usual.split == 1).sum() == (images.split == 0).sum() // 10
+    # A card from before names no number.
+    assert np.array_equal(split_as_trained(images, {"split": {"seed": 0}}).split, usual.split)
+
+
+@pytest.mark.parametrize(
+    ("images", "n", "match"),
+    [
+        (without_validation(), 40, "half of them at least are to train on; give up to"),
+        (stripes(), 3, "says itself which images are for validation; leave it out"),
+    ],
+)
+def test_validation_images_that_cannot_be_had_are_refused_before_any_work(
+    tmp_path: Path, images: ImageSet, n: int, match: str
+) -> None:
+    with pytest.raises(ConfigError, match=match):
+        make(tmp_path, images=images, config={"n_validation": n})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_finished_run_can_be_given_more_epochs(tmp_path: Path) -> None:

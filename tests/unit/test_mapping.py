@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tests.fixtures import Answer, Refused, quick_maps, save_small, small_model, stripes
 from vae_core.checkpoint import Checkpoint, load_checkpoint, verify_checkpoint
@@ -74,6 +76,40 @@ def test_a_map_of_a_map_is_named_once(few: Checkpoint, images: ImageSet) -> None
     with quick_maps():
         remap_checkpoint(part, images, few.path.parent / "more", record=OWN, command="")
     assert load_checkpoint(few.path.parent / "more").card["title"] == "Stripes · all 90 images"
+
+
+def test_half_precision_halves_the_weights_and_the_codes_are_of_what_is_kept(
+    few: Checkpoint, images: ImageSet
+) -> None:
+    folder = few.path.parent / "half"
+    with quick_maps():
+        remap_checkpoint(few, images, folder, record=OWN, command="half", half_precision=True)
+    made = load_checkpoint(folder)
+    file, before = (path / "model.safetensors" for path in (folder, few.path))
+    stored = load_file(file)
+    assert all(weights.dtype == torch.float16 for weights in stored.values())
+    assert 1.7 < before.stat().st_size / file.stat().st_size < 2
+    for name, weights in made.model.state_dict().items():
+        assert weights.dtype == torch.float32
+        assert torch.equal(weights, stored[name].float())
+        torch.testing.assert_close(weights, few.model.state_dict()[name], atol=1e-3, rtol=1e-3)
+    fresh = encode_set(made.model, images, n_total=90)
+    assert np.array_equal(made.codes.mean, fresh.mean)
+    pictures = (checkpoint.model.decode(torch.from_numpy(fresh.mean)) for checkpoint in (few, made))
+    torch.testing.assert_close(*pictures, atol=1 / 255, rtol=0)
+
+
+def test_weights_beyond_16_bits_are_refused_and_nothing_is_left(
+    few: Checkpoint, images: ImageSet
+) -> None:
+    with torch.no_grad():
+        next(few.model.parameters()).view(-1)[0] = 1e5
+    with pytest.raises(ConfigError, match="leave --half-precision out"):
+        remap_checkpoint(
+            few, images, few.path.parent / "half", record={"source": "other"}, command="",
+            half_precision=True,
+        )  # fmt: skip
+    assert [path.name for path in few.path.parent.iterdir()] == ["few"]
 
 
 def test_images_that_changed_are_refused(few: Checkpoint, images: ImageSet) -> None:

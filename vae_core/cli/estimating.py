@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from vae_core.cli.common import answer, load, say, table
 from vae_core.cli.training import config_of
+from vae_core.data.validation import deal_validation
 from vae_core.latent.codes import MAX_CODES
 from vae_core.mapping import ENCODING, expected_seconds
-from vae_core.pipeline import plan_model, with_validation
+from vae_core.pipeline import plan_model
 from vae_core.train.malloc import keep_freed_memory
 from vae_core.train.probe import estimate
 from vae_core.train.runtime import choose_runtime
@@ -29,7 +30,8 @@ def run_estimate(args: argparse.Namespace) -> int:
     runtime = choose_runtime(config.device, config.precision, share_cores=args.share_cores)
     began = time.monotonic()
     chosen = {"n_images": args.images, "size": args.size, "channels": args.channels}
-    images = with_validation(load(args, chosen, seed=config.seed), seed=config.seed)
+    images = load(args, chosen, seed=config.seed)
+    images = deal_validation(images, seed=config.seed, n=config.n_validation)
     seconds_before = SECONDS_TO_START + time.monotonic() - began
     model_config, told = plan_model(images, config)
     for sentence in (runtime.reason, *told):

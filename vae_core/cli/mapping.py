@@ -24,6 +24,9 @@ def add_map_flags(verb: argparse.ArgumentParser) -> None:
     """The flags of `map` besides the checkpoint, --data and --out."""
     verb.add_argument("--limit", type=int, help="this many images, held-out ones first")
     verb.add_argument("--no-umap", action="store_true", help="PCA alone, which takes no time")
+    verb.add_argument(
+        "--half-precision", action="store_true", help="round the weights to 16 bits: half the file"
+    )  # fmt: skip
     verb.add_argument("--overwrite", action="store_true", help="replace the checkpoint in --out")
     verb.add_argument(
         "--progress-lines", action="store_true",
@@ -43,7 +46,8 @@ def run_map(args: argparse.Namespace) -> int:
             remap_checkpoint(
                 checkpoint, images, args.out, record=_record(args, checkpoint, images),
                 command=args.command_line, limit=args.limit, seed=args.seed,
-                with_umap=not args.no_umap, overwrite=args.overwrite, tell=_teller(args, bar),
+                with_umap=not args.no_umap, half_precision=args.half_precision,
+                overwrite=args.overwrite, tell=_teller(args, bar),
                 report=_reporter(args, bar), cancelled=stopped,
             )  # fmt: skip
     made = load_checkpoint(args.out)

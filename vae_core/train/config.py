@@ -43,6 +43,10 @@ class TrainConfig:
     patience_epochs: int = _help(
         0, "stop after this many epochs without a better validation loss; 0 = never"
     )
+    n_validation: int = _help(
+        0, "validation images taken from the training images of a set that names none; "
+        "0 = a tenth, at most 5,000"
+    )  # fmt: skip
     n_labels: int = _help(0, "labels the objective may see, balanced over the classes; 0 = all")
     seed: int = _help(0, "seed of the weights, the batches and the noise")
     device: str = _help("auto", "auto, cuda, mps or cpu", choices=("auto", "cuda", "mps", "cpu"))
@@ -75,10 +79,12 @@ class TrainConfig:
                     f"--{name} {share:g} came, expected a number from 0 to below 1; "
                     "leave it out for the default."
                 )
-        for name, count in (("patience-epochs", self.patience_epochs), ("n-labels", self.n_labels)):
+        for name in ("patience_epochs", "n_validation", "n_labels"):
+            count = getattr(self, name)
             if count < 0:
                 raise ConfigError(
-                    f"--{name} {count} came, expected 0 or more; leave it out for the default."
+                    f"--{name.replace('_', '-')} {count} came, expected 0 or more; "
+                    "leave it out for the default."
                 )
         if not 0 < self.learning_rate < 1:
             raise ConfigError(
