@@ -169,6 +169,11 @@ def check_settings(
             f"--n-labels {config.n_labels} came, expected {least} ({why}) to "
             f"{n_train} (all that are not held out); give a number in that range."
         )
+    if 2 * config.n_validation > n_images:
+        raise ConfigError(
+            f"--n-validation {config.n_validation} came, half of the {n_images:,} images at least "
+            "are to train on; give a smaller number, or 0 for the usual one."
+        )
     _check_options(config)
 
 

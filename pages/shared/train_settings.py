@@ -33,7 +33,11 @@ _ICONS = {
     "attributes": ":material/label:",
     "denoise": ":material/auto_fix_high:",
 }
-_LABELS = {"n_latent": "Latent dimensions", "n_labels": "Number of labels"}
+_LABELS = {
+    "n_latent": "Latent dimensions",
+    "n_labels": "Number of labels",
+    "n_validation": "Validation images",
+}
 # What an empty field stands for.
 _EMPTY = {"attributes": "all"}
 # The steps of a number's little arrows; others move by one.

@@ -63,6 +63,15 @@ def test_every_weight_takes_part(preset: str) -> None:
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
 
 
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 64, 64)])
+def test_slim_has_a_third_of_the_weights(shape: Shape) -> None:
+    slim, compact = (
+        sum(weights.numel() for weights in small_model(shape, preset=preset).parameters())
+        for preset in ("slim", "compact")
+    )
+    assert slim < 0.36 * compact
+
+
 def test_encode_is_deterministic() -> None:
     model, x = small_model(), pixels(3)
     with torch.no_grad():

@@ -215,22 +215,32 @@ def test_as_many_images_are_kept_for_validation_as_asked_for_and_found_again(
     assert np.array_equal(np.sort(stored.ids[stored.split == 1]), again.ids[again.split == 1])
     usual = with_validation(images, seed=0)
     assert (usual.split == 1).sum() == (images.split == 0).sum() // 10
+    train = np.flatnonzero(images.split == 0)
+    dealt = np.random.default_rng(0).permutation(train)[: len(train) // 10]
+    assert np.array_equal(np.flatnonzero(usual.split == 1), np.sort(dealt))
     # A card from before names no number.
     assert np.array_equal(split_as_trained(images, {"split": {"seed": 0}}).split, usual.split)
 
 
-@pytest.mark.parametrize(
-    ("images", "n", "match"),
-    [
-        (without_validation(), 40, "half of them at least are to train on; give up to"),
-        (stripes(), 3, "says itself which images are for validation; leave it out"),
-    ],
-)
-def test_validation_images_that_cannot_be_had_are_refused_before_any_work(
-    tmp_path: Path, images: ImageSet, n: int, match: str
+@pytest.mark.parametrize("n", [1, 30, 90])
+def test_a_source_with_validation_images_gives_some_back_or_takes_more(n: int) -> None:
+    images = stripes(300)
+    before = set(images.ids[images.split == 1].tolist())
+    dealt = with_validation(images, seed=0, n=n)
+    now = set(dealt.ids[dealt.split == 1].tolist())
+    assert len(now) == n and (now <= before or before <= now)
+    assert np.array_equal(dealt.split == 2, images.split == 2)
+    assert (dealt.split == 0).sum() == (images.split != 2).sum() - n
+    assert np.array_equal(with_validation(images, seed=0, n=n).split, dealt.split)
+    assert 1 < len(before) < 90 and with_validation(images, seed=0) is images
+
+
+@pytest.mark.parametrize("images", [without_validation(), stripes()])
+def test_more_validation_images_than_half_are_refused_before_any_work(
+    tmp_path: Path, images: ImageSet
 ) -> None:
-    with pytest.raises(ConfigError, match=match):
-        make(tmp_path, images=images, config={"n_validation": n})
+    with pytest.raises(ConfigError, match="half of them at least are to train on; give up to"):
+        make(tmp_path, images=images, config={"n_validation": 40})
     assert not list(tmp_path.iterdir())
 
 

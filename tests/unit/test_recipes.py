@@ -100,6 +100,7 @@ def test_unknown_choices_are_refused() -> None:
     [
         (TrainConfig(objective="m2"), "needs labels but the images are in 0 class"),
         (TrainConfig(n_labels=5), "'vae' sees no labels"),
+        (TrainConfig(n_validation=201), "half of the 400 images at least are to train on"),
         (TrainConfig(objective="iwae", objective_options={"importance_samples": 0}), "1 or more"),
     ],
 )

@@ -44,8 +44,8 @@ class TrainConfig:
         0, "stop after this many epochs without a better validation loss; 0 = never"
     )
     n_validation: int = _help(
-        0, "validation images taken from the training images of a set that names none; "
-        "0 = a tenth, at most 5,000"
+        0, "images to choose the best epoch by, which are not trained on; 0 = as the source has "
+        "them or a tenth, at most 5,000"
     )  # fmt: skip
     n_labels: int = _help(0, "labels the objective may see, balanced over the classes; 0 = all")
     seed: int = _help(0, "seed of the weights, the batches and the noise")
