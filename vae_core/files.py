@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import threading
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +47,14 @@ def replace_files(folder: Path, *, last: str) -> Iterator[Path]:
             path.replace(folder / path.name)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def plain_name(text: str, *, otherwise: str, most: int = 40, also: str = "") -> str:
+    """A file name for any text: a to z, digits, dashes and what is in `also`, at most `most`."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    ends = "-" + also
+    joined = re.sub(rf"[^a-z0-9{re.escape(also)}]+", "-", plain).strip(ends)
+    return joined[:most].rstrip(ends) or otherwise
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

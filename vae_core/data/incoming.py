@@ -16,7 +16,6 @@ import os
 import re
 import shutil
 import time
-import unicodedata
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -33,6 +32,7 @@ from vae_core.data.dropped import (
     shown_name,
 )
 from vae_core.errors import DataError
+from vae_core.files import plain_name
 
 MAX_FILES: Final = 20_000
 MAX_UPLOAD_BYTES: Final = 2 * 2**30
@@ -120,8 +120,7 @@ def _slug_of(files: Sequence[File]) -> str:
 
 def slug(text: str, *, otherwise: str = "upload") -> str:
     """Lower-case Latin letters, digits and dashes, at most 40: fit for any disk."""
-    latin = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", latin.lower()).strip("-")[:40].strip("-") or otherwise
+    return plain_name(text, otherwise=otherwise)
 
 
 def _digest(files: Sequence[File]) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import re
 import shutil
-import unicodedata
 import zipfile
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from vae_core.checkpoint import CARD, FILES, OPTIONAL, verify_checkpoint
+from vae_core.files import plain_name
 
 REPORT: Final = "report.json"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -37,8 +36,7 @@ def zip_model(folder: Path, target: BinaryIO) -> None:
 
 def slug(name: str) -> str:
     """A name as a folder may carry it anywhere: a to z, digits, dots, dashes; else "model"."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:60].rstrip("-._") or "model"
+    return plain_name(name, otherwise="model", most=60, also="._")
 
 
 def packed_model(folder: Path) -> bytes:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 import shutil
 import subprocess
 import sys
 import threading
-import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vae_core.errors import ExplorerError, TrainingError
+from vae_core.files import plain_name
 from vae_core.runs.launch import READY, STOPPED
 from vae_core.runs.queue import QUEUES, nobody_starts, places
 from vae_core.runs.record import (
@@ -131,8 +130,7 @@ def _refusals_told(folder: Path) -> Iterator[None]:
 
 def slug(name: str) -> str:
     """A folder name for any text: small Latin letters, digits and dashes."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:MAX_NAME].strip("-") or "run"
+    return plain_name(name, otherwise="run", most=MAX_NAME)
 
 
 def _resolved(device: str) -> str:
