@@ -131,14 +131,20 @@ def test_more_importance_samples_tighten_the_bound(digits: Path, answer: Answer)
     assert nll[1] < nll[0]
 
 
-@pytest.mark.parametrize("name", ["./pictures", "pictures"])
+@pytest.mark.parametrize(
+    ("name", "more"), [("./pictures", ()), ("pictures", ("--n-validation", 9))]
+)
 def test_evaluate_uses_the_images_and_the_split_of_training(
-    tmp_path: Path, answer: Answer, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path,
+    answer: Answer,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    more: tuple[str | int, ...],
 ) -> None:
     write_pictures(tmp_path / "pictures", 60)
     (tmp_path / "pictures" / "007.png").write_bytes(b"no picture")
     monkeypatch.chdir(tmp_path)
-    assert train("--data", name, "--images", 40, "--out", "out") == 0
+    assert train("--data", name, "--images", 40, "--out", "out", *more) == 0
     codes = load_checkpoint("out").codes
     answer("encode", "out", "--data", "pictures", "--out", "codes.npz")
     with np.load("codes.npz") as found:

@@ -33,7 +33,7 @@ from vae_core.cli.common import (
     say,
     table,
 )
-from vae_core.data.validation import split_as_trained
+from vae_core.data.validation import with_validation
 from vae_core.errors import DataError
 from vae_core.evaluate.calibration import calibrate_model
 from vae_core.files import replace_file
@@ -44,7 +44,7 @@ def run_calibrate(args: argparse.Namespace) -> int:
     """Score held-out images and keep the scores with the checkpoint, for verdicts on others."""
     check_number("--seed", args.seed, 0, MAX_SEED)
     checkpoint = load_checkpoint(args.checkpoint, device=args.device)
-    images = split_as_trained(load_for(args, checkpoint), checkpoint.card)
+    images = with_validation(load_for(args, checkpoint), seed=int(checkpoint.card["split"]["seed"]))
     found = calibrate_model(checkpoint.model, images, seed=args.seed)
     if found is None:
         raise DataError(
@@ -84,7 +84,7 @@ def run_fit_prior(args: argparse.Namespace) -> int:
     for k in args.components:
         check_number("--components", k, 1, 1_000)
     checkpoint = load_checkpoint(args.checkpoint, device=args.device)
-    images = split_as_trained(load_for(args, checkpoint), checkpoint.card)
+    images = with_validation(load_for(args, checkpoint), seed=int(checkpoint.card["split"]["seed"]))
     if not is_own_data(args.data, checkpoint):
         raise DataError(
             f"'{args.data}' is not what '{args.checkpoint}' was trained on, its training images "

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from vae_core.checkpoint import Checkpoint
 from vae_core.data.catalogue import CATALOGUE, load_images
 from vae_core.data.imageset import ImageSet
+from vae_core.data.validation import split_as_trained
 from vae_core.errors import ConfigError, DataError
 from vae_core.files import replace_file
 
@@ -121,4 +122,4 @@ def load_for(args: argparse.Namespace, checkpoint: Checkpoint) -> ImageSet:
             f"'{args.data}' holds {images.spec} images, the model in '{checkpoint.path}' was "
             f"trained on {spec}; choose the data it was made for, or a folder of images."
         )
-    return images
+    return split_as_trained(images, checkpoint.card) if same else images
