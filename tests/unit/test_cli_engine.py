@@ -119,6 +119,27 @@ def test_a_run_can_start_from_another_model(made: Made) -> None:
     np.testing.assert_allclose(*means, atol=1e-4)
 
 
+def test_a_full_covariance_can_begin_from_a_diagonal_model(made: Made) -> None:
+    first = made("vae")
+    options = ("--posterior", "full", "--start-from", str(first))
+    begun, gone_on = made("begun", *options, "--learning-rate", "1e-9"), made("gone-on", *options)
+    x = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    diagonal, close, full = (load_checkpoint(p).model.encode(x) for p in (first, begun, gone_on))
+    assert close.factor is not None
+    torch.testing.assert_close(close.mean, diagonal.mean, atol=1e-4, rtol=0)
+    torch.testing.assert_close(close.covariance, diagonal.covariance, atol=0.05, rtol=0)
+    torch.testing.assert_close(close.log_std, diagonal.log_std, atol=1e-2, rtol=0)
+    assert full.covariance[:, 1, 0].abs().mean() > 3 * close.covariance[:, 1, 0].abs().mean()
+
+
+def test_a_diagonal_model_cannot_begin_from_a_full_covariance(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = made("full", "--posterior", "full")
+    assert main(["train", *QUICK, "--start-from", str(first), "--out", str(tmp_path / "x")]) == 2
+    assert "only a full covariance may begin from a diagonal one" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("posterior", ["full"])
 @pytest.mark.parametrize("likelihood", ["logistic", "gaussian"])
 def test_any_posterior_and_likelihood_make_a_checkpoint(

@@ -49,7 +49,11 @@ def add_train_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--size", type=int, help="side of the images in pixels (folders)")
     verb.add_argument("--channels", type=int, choices=(1, 3), help="1 grey, 3 colour")
     verb.add_argument("--title", default="", help="name shown in the app")
-    verb.add_argument("--start-from", type=Path, help="checkpoint whose weights to begin with")
+    verb.add_argument(
+        "--start-from", type=Path,
+        help="checkpoint whose weights to begin with: of the same shape, or of diagonal posteriors "
+        "for --posterior full",
+    )  # fmt: skip
     verb.add_argument("--resume", action="store_true", help="go on with a stopped run")
     verb.add_argument("--overwrite", action="store_true", help="replace what --out holds")
     verb.add_argument(

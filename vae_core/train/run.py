@@ -87,6 +87,7 @@ def start_run(
 ) -> Run:
     """A new run, or the saved one in `folder`; `initial` gives the weights to begin with.
 
+    A full covariance may begin from a diagonal model: the correlations begin near 0.
     `ConfigError` when `initial` is of another shape.
     """
     model = _new_model(spec, config, initial).to(runtime.device)
@@ -120,12 +121,17 @@ def _new_model(spec: ModelConfig, config: TrainConfig, initial: Autoencoder | No
         torch.default_generator.manual_seed(config.seed)
         model = Autoencoder(spec)
     if initial is not None:
+        begun_with = initial.state_dict()
+        if (spec.posterior, initial.config.posterior) == ("full", "diagonal"):
+            own = model.state_dict()
+            begun_with |= {k: v for k, v in own.items() if k.startswith("factor_head.")}
         try:
-            model.load_state_dict(initial.state_dict())
+            model.load_state_dict(begun_with)
         except RuntimeError as error:
             raise ConfigError(
                 "The model given to start from has another shape than these options describe; "
-                "give the same latent size, network, likelihood and posterior as it has."
+                "give the same latent size, network, likelihood and posterior as it has (only a "
+                "full covariance may begin from a diagonal one)."
             ) from error
     return model
 
