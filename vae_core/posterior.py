@@ -72,7 +72,13 @@ class Posterior:
         """log q(z_i|x_j) of samples `[M,D]` under every posterior: `[M,B]`, nats."""
         if self.factor is None:
             return log_normal(z[:, None], self.mean, self.log_std)
-        return _log_full(z[:, None] - self.mean, self.factor)
+        # All codes are the columns of one system per posterior: its factor is not repeated.
+        scaled = torch.linalg.solve_triangular(
+            self.factor, (z[:, None] - self.mean).permute(1, 2, 0), upper=False
+        )
+        heights = (_log_diagonal(self.factor) + 0.5 * LOG_2_PI).sum(1, keepdim=True)
+        density: Tensor = -0.5 * scaled.square().sum(1) - heights
+        return density.mT
 
     def detach(self) -> Posterior:
         """The same distribution without a gradient."""

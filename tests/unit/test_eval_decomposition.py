@@ -33,6 +33,25 @@ def test_the_parts_sum_to_the_kl() -> None:
     assert abs(parts.sampled_kl - parts.kl) < 4 * parts.standard_error < 0.5
 
 
+def test_correlated_posteriors_can_have_an_independent_aggregate() -> None:
+    own = np.array([[0.45, 0.4], [0.4, 0.45]])
+    mean, log_std = linear_gaussian(2_000, np.eye(2) - own, math.sqrt(0.45))
+    factor = np.broadcast_to(np.linalg.cholesky(own).astype(np.float32), (2_000, 2, 2))
+    parts = decompose_kl(mean, log_std, factor=factor, max_codes=1_000)
+    assert parts.mutual_information == pytest.approx(-0.5 * np.linalg.slogdet(own)[1], abs=0.05)
+    assert parts.total_correlation == pytest.approx(0, abs=0.03)
+    assert parts.dimension_kl == pytest.approx(np.zeros(2), abs=0.02)
+    assert abs(parts.sampled_kl - parts.kl) < 4 * parts.standard_error < 0.5
+    # Taken for diagonal, the aggregate would look correlated.
+    assert decompose_kl(mean, log_std, max_codes=1_000).total_correlation > 0.06
+    whole, marginal = (
+        compare_to_prior(mean, log_std, factor=factor),
+        compare_to_prior(mean, log_std),
+    )
+    assert whole.density == pytest.approx(marginal.density)
+    assert whole.discrepancy.value < marginal.discrepancy.value / 4
+
+
 def test_a_collapsed_posterior_has_no_part_at_all() -> None:
     parts = decompose_kl(np.zeros((300, 4), np.float32), np.zeros((300, 4), np.float32))
     assert parts.kl == 0
@@ -149,6 +168,13 @@ def test_few_codes_have_no_standard_error() -> None:
 def test_wrong_shapes_are_told_apart(shape: tuple[int, ...], other: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="expected two arrays"):
         decompose_kl(np.zeros(shape, np.float32), np.zeros(other, np.float32))
+
+
+def test_factors_of_another_size_are_refused() -> None:
+    zeros = np.zeros((5, 2), np.float32)
+    for measure in (decompose_kl, compare_to_prior):
+        with pytest.raises(DataError, match=r"factors of shape \(5, 3, 3\).*expected \[N,D,D\]"):
+            measure(zeros, zeros, factor=np.zeros((5, 3, 3), np.float32))
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.fixtures import stripes
 from vae_core.checkpoint import Checkpoint
@@ -17,6 +19,8 @@ from vae_core.cli import main
 from vae_core.cli.reporting import SECONDS
 from vae_core.data.catalogue import load_images
 from vae_core.data.imageset import ImageSet
+from vae_core.latent.codes import encode_set
+from vae_core.model import Autoencoder
 from vae_core.report import Measured, measure_report, report_page
 from vae_core.report.measure import SECTIONS, plain
 from vae_core.report.plots import bars, curves, ticks
@@ -54,6 +58,24 @@ def test_figures_agree_with_each_other(report: dict[str, Any]) -> None:
     parts = split["mutual_information"] + split["total_correlation"] + sum(split["dimension_kl"])
     assert parts == pytest.approx(split["sampled_kl"], rel=1e-3)
     assert sum(latent["kl_per_dimension"]) == pytest.approx(split["kl"], rel=1e-3)
+
+
+def test_a_full_covariance_counts_in_the_parts_of_the_kl(
+    digits_checkpoint: Checkpoint, digits: ImageSet
+) -> None:
+    config = replace(digits_checkpoint.model.config, posterior="full")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Autoencoder(config).eval()
+        assert model.factor_head is not None
+        model.factor_head.bias.data.fill_(2.0)
+    checkpoint = replace(digits_checkpoint, model=model)
+    test = digits.subset("test")
+    latent = SECTIONS["latent"](Measured(checkpoint, test, test), encode_set(model, test))
+    split, kl = latent["kl_split"], latent["kl_per_dimension"].sum()
+    assert split.kl == pytest.approx(kl, rel=1e-3)
+    assert split.sampled_kl == pytest.approx(kl, abs=4 * split.standard_error)
+    assert split.total_correlation > 0.2
 
 
 def test_rebuilt_pictures_are_nearer_than_drawn_ones(report: dict[str, Any]) -> None:

@@ -3,8 +3,8 @@
 The average KL(q(z|x) ‖ N(0, I)) of a set of N images is the mutual information between the
 image's index and its code, plus the total correlation of q(z) = 1/N·Σ q(z|x_n), plus one KL per
 dimension of q(z_d) to N(0,1). Sources: Hoffman & Johnson 2016, "ELBO surgery"; Chen et al. 2018
-(arXiv:1802.04942), equation 2. Posteriors are taken as diagonal: of one with full covariance
-these numbers describe the product of its marginals.
+(arXiv:1802.04942), equation 2. Without their `factor`, posteriors with full covariance are
+taken as the product of their marginals.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from vae_core.errors import ConfigError, DataError
 from vae_core.estimators import (
     aggregate_log_densities,
     kl_to_standard_normal,
-    log_normal,
     log_standard_normal,
     mmd_to_standard_normal,
 )
+from vae_core.posterior import Posterior
 
 Floats = NDArray[np.float32]
 
@@ -102,31 +102,36 @@ class AggregateReport:
     discrepancy: Discrepancy
 
 
-def _posteriors(mean: Floats, log_std: Floats) -> tuple[Tensor, Tensor]:
-    """Check what came and make it float32 tensors `[N,D]`."""
+def _posteriors(mean: Floats, log_std: Floats, factor: Floats | None) -> Posterior:
+    """Check what came and make it tensors in float32."""
     if mean.ndim != 2 or mean.shape != log_std.shape or 0 in mean.shape or len(mean) < 2:
         raise DataError(
             f"Means of shape {mean.shape} came with log-stds of shape {log_std.shape}, expected "
             "two arrays [N,D] with N of 2 or more; give one row per image."
         )
-    if not (np.isfinite(mean).all() and np.isfinite(log_std).all()):
+    if factor is not None and factor.shape != (*mean.shape, mean.shape[1]):
+        raise DataError(
+            f"Cholesky factors of shape {factor.shape} came with means of shape {mean.shape}, "
+            "expected [N,D,D] for [N,D]; give one lower triangle per image."
+        )
+    parts = [part for part in (mean, log_std, factor) if part is not None]
+    if not all(np.isfinite(part).all() for part in parts):
         raise DataError(
             "The codes hold numbers that are not finite, expected finite means and log-stds; "
             "train again from an earlier checkpoint or with a smaller learning rate."
         )
-    arrays = (np.ascontiguousarray(part, np.float32) for part in (mean, log_std))
-    first, second = (torch.from_numpy(array.copy()) for array in arrays)
-    return first, second
+    return Posterior(*(torch.from_numpy(np.array(part, np.float32)) for part in parts))
 
 
-def _one_code_each(mean: Tensor, log_std: Tensor, *, seed: int) -> Tensor:
-    noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
-    return mean + log_std.exp() * noise
+def _one_code_each(posterior: Posterior, *, seed: int) -> Tensor:
+    return posterior.sample(generator=torch.Generator().manual_seed(seed))[0]
 
 
-def _log_aggregate(z: Tensor, mean: Tensor, log_std: Tensor) -> tuple[Tensor, Tensor]:
+def _log_aggregate(z: Tensor, posterior: Posterior) -> tuple[Tensor, Tensor]:
     """log q(z) `[M]` and log q(z_d) `[M,D]` of codes `[M,D]` under N posteriors, in float64."""
-    joint, _ = aggregate_log_densities(z, mean, log_std)
+    mean, log_std = posterior.mean, posterior.log_std
+    correlated = None if posterior.factor is None else posterior.log_density_pairs(z)
+    joint, _ = aggregate_log_densities(z, mean, log_std, log_joint=correlated)
     # One dimension by itself is a mixture of its own.
     parts = zip(*(torch.split(part, 1, dim=1) for part in (z, mean, log_std)), strict=True)
     marginals = [aggregate_log_densities(*part)[0] for part in parts]
@@ -138,60 +143,71 @@ def decompose_kl(
     mean: Floats,
     log_std: Floats,
     *,
+    factor: Floats | None = None,
     max_codes: int = 2_000,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Decomposition:
     """Split the average KL of posteriors `[N,D]` into its three parts, nats per image.
 
-    One code each for up to `max_codes` of the images is scored against all N posteriors;
-    2,000 codes of 10,000 × 32 dimensions take about 20 s on one core. `DataError` for fewer
-    than two images, unequal shapes or numbers that are not finite.
+    `factor` `[N,D,D]`: lower Cholesky factors of posteriors with full covariance. One code
+    each for up to `max_codes` of the images is scored against all N posteriors; 2,000 codes of
+    10,000 × 32 dimensions take about 20 s on one core. `DataError` for fewer than two images,
+    unequal shapes or numbers that are not finite.
     """
-    means, log_stds = _posteriors(mean, log_std)
-    order = torch.randperm(len(means), generator=torch.Generator().manual_seed(seed))
+    posteriors = _posteriors(mean, log_std, factor)
+    order = torch.randperm(len(mean), generator=torch.Generator().manual_seed(seed))
     rows = order[: max(2, max_codes)].sort().values
-    z = _one_code_each(means, log_stds, seed=seed)[rows]
+    codes = _one_code_each(posteriors, seed=seed)
+    z = codes[rows]
     joints, marginals = [], []
-    for piece in torch.split(z, max(1, PAIRS_AT_ONCE // means.numel())):
-        joint, marginal = _log_aggregate(piece, means, log_stds)
+    for piece in torch.split(z, max(1, PAIRS_AT_ONCE // mean.size)):
+        joint, marginal = _log_aggregate(piece, posteriors)
         joints.append(joint)
         marginals.append(marginal)
         if progress:
             progress(sum(map(len, joints)), len(z))
     log_qz, log_qzd = torch.cat(joints), torch.cat(marginals)
-    log_qzx = log_normal(z, means[rows], log_stds[rows]).double()
+    log_qzx = posteriors.log_density(codes)[rows].double()
     log_pzd = log_standard_normal(z[..., None]).double()
     gap = log_qzx - log_pzd.sum(1)
     return Decomposition(
-        n_images=len(means),
+        n_images=len(mean),
         n_codes=len(z),
-        kl=float(kl_to_standard_normal(means, log_stds).double().sum(1).mean()),
+        kl=float(posteriors.kl_terms().double().sum(1).mean()),
         sampled_kl=float(gap.mean()),
         standard_error=float(gap.std()) / math.sqrt(len(z)),
         mutual_information=float((log_qzx - log_qz).mean()),
         total_correlation=float((log_qz - log_qzd.sum(1)).mean()),
         dimension_kl=(log_qzd - log_pzd).mean(0).float().numpy(),
-        ceiling=math.log(len(means)),
+        ceiling=math.log(len(mean)),
     )
 
 
 @torch.no_grad()
 def compare_to_prior(
-    mean: Floats, log_std: Floats, *, n_bins: int = 64, span: float = 5.0, seed: int = 0
+    mean: Floats,
+    log_std: Floats,
+    *,
+    factor: Floats | None = None,
+    n_bins: int = 64,
+    span: float = 5.0,
+    seed: int = 0,
 ) -> AggregateReport:
     """Set the aggregate of posteriors `[N,D]` beside N(0, I); see `AggregateReport`.
 
-    Histograms reach from −span to span and hold exact bin masses; only the discrepancy is
-    sampled, from up to 5,000 codes. `DataError` as in `decompose_kl`, `ConfigError` for fewer
-    than two bins or a span that is not positive.
+    `factor` as in `decompose_kl`; only the discrepancy depends on it. Histograms reach from
+    −span to span and hold exact bin masses; only the discrepancy is sampled, from up to 5,000
+    codes. `DataError` as in `decompose_kl`, `ConfigError` for fewer than two bins or a span
+    that is not positive.
     """
     if n_bins < 2 or not span > 0:
         raise ConfigError(
             f"{n_bins} bins from {-span} to {span} were asked for, expected two or more over a "
             "positive span; 64 bins with a span of 5 show a unit Gaussian well."
         )
-    means, log_stds = _posteriors(mean, log_std)
+    posteriors = _posteriors(mean, log_std, factor)
+    means, log_stds = posteriors.mean, posteriors.log_std
     center = means.double().mean(0)
     variance = means.double().var(0, unbiased=False) + (2 * log_stds).double().exp().mean(0)
     edges = torch.linspace(-span, span, n_bins + 1)
@@ -207,7 +223,7 @@ def compare_to_prior(
         density=(mass / width).float().numpy(),
         prior_density=prior.numpy(),
         outside=(1 - mass.sum(1)).clamp_min(0).float().numpy(),
-        discrepancy=prior_discrepancy(_one_code_each(means, log_stds, seed=seed), seed=seed),
+        discrepancy=prior_discrepancy(_one_code_each(posteriors, seed=seed), seed=seed),
     )
 
 

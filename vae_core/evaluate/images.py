@@ -57,3 +57,22 @@ def score_images(
         if progress:
             progress(start + len(piece), len(images))
     return ImageScores(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+@torch.no_grad()
+def posterior_factors(
+    model: Autoencoder, images: NDArray[np.uint8], *, batch_size: int = 250
+) -> Floats | None:
+    """Lower Cholesky factors of q(z|x) of uint8 images: float32 `[N,D,D]`, None if diagonal.
+
+    Encoded as `score_images` does.
+    """
+    if model.config.posterior != "full":
+        return None
+    factors = [np.empty((0, model.n_latent, model.n_latent), np.float32)]
+    for start in range(0, len(images), batch_size):
+        piece = np.ascontiguousarray(images[start : start + batch_size])
+        found = model.encode(torch.from_numpy(piece).to(model.device).float() / 255).factor
+        assert found is not None
+        factors.append(found.cpu().numpy())
+    return np.concatenate(factors)

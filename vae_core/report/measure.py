@@ -22,6 +22,7 @@ from vae_core.evaluate.decomposition import compare_to_prior, decompose_kl
 from vae_core.evaluate.factors import factor_vae_score, mig, sap
 from vae_core.evaluate.features import feature_sets
 from vae_core.evaluate.frechet import frechet_images
+from vae_core.evaluate.images import posterior_factors
 from vae_core.evaluate.probe import probe_factors, probe_labels
 from vae_core.evaluate.quality import image_quality
 from vae_core.evaluate.rate import (
@@ -167,10 +168,12 @@ def _latent(measured: Measured, codes: Codes) -> Any:
     }
     if not measured.has_evidence:
         return found | {"std_of_means": codes.mean.std(0)}
+    mean, log_std, seed = codes.mean, codes.log_std, measured.seed
+    factor = posterior_factors(measured.checkpoint.model, measured.test.images)
     return found | {
         "kl_per_dimension": codes.kl_per_dimension,
-        "kl_split": decompose_kl(codes.mean, codes.log_std, max_codes=1_000, seed=measured.seed),
-        "aggregate": compare_to_prior(codes.mean, codes.log_std, seed=measured.seed),
+        "kl_split": decompose_kl(mean, log_std, factor=factor, max_codes=1_000, seed=seed),
+        "aggregate": compare_to_prior(mean, log_std, factor=factor, seed=seed),
     }
 
 
