@@ -16,7 +16,12 @@ from typing import Final
 from vae_core.checkpoint import CARD, read_card
 from vae_core.errors import ConfigError, ExplorerError
 from vae_core.files import write_json
-from vae_core.objectives.registry import objective_fields
+from vae_core.objectives.registry import (
+    attribute_names,
+    build_objective,
+    objective_fields,
+    uses_labels,
+)
 from vae_core.runs.store import RunView, ask, delete_run, list_runs, slug, start_run
 from vae_core.train.arguments import arguments_of
 from vae_core.train.config import TrainConfig
@@ -72,17 +77,19 @@ def plan_sweep(
 ) -> tuple[TrainConfig, ...]:
     """`base` for every combination; an objective without a beta comes once per latent size.
 
-    `ConfigError` when nothing is chosen, or more than `MAX_RUNS`.
+    A number of labels goes to the objectives that see any. `ConfigError` when nothing is chosen,
+    or more than `MAX_RUNS`.
     """
     found: list[TrainConfig] = []
     for objective, n_latent in product(dict.fromkeys(objectives), dict.fromkeys(n_latents)):
         known = objective_fields(objective)
         kept = {k: v for k, v in base.objective_options.items() if k in known and k != "beta"}
         choices = [{"beta": float(b)} for b in dict.fromkeys(betas)] if "beta" in known else [{}]
-        found += [
-            replace(base, objective=objective, n_latent=n_latent, objective_options=kept | one)
-            for one in choices
-        ]
+        built = build_objective(objective, kept)
+        is_told = uses_labels(built) or attribute_names(built) is not None
+        own = replace(base, objective=objective, n_latent=n_latent)
+        own = own if is_told else replace(own, n_labels=0)
+        found += [replace(own, objective_options=kept | one) for one in choices]
     if not 1 <= len(found) <= MAX_RUNS:
         raise ConfigError(
             f"These values make {len(found)} runs, expected 1 to {MAX_RUNS}; "

@@ -14,6 +14,7 @@ from pages.shared.train_estimate import duration, own_estimate
 from pages.shared.train_settings import Settings
 from vae_core.errors import ExplorerError
 from vae_core.objectives.registry import OBJECTIVES
+from vae_core.recipes import check_settings
 from vae_core.sweep import (
     MAX_RUNS,
     Dot,
@@ -44,10 +45,15 @@ def plan(chosen: Chosen, settings: Settings) -> None:
             "one after the other."
         )
         objectives, betas, latents = _values(settings.config)
+        found = chosen.inspection
         try:
             configs = plan_sweep(
                 settings.config, objectives=objectives, betas=betas, n_latents=latents
             )
+            for config in configs:
+                check_settings(
+                    config, n_images=found.n_images, classes=found.classes, factors=found.factors
+                )
         except ExplorerError as error:
             st.warning(str(error))
             return

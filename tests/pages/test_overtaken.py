@@ -31,7 +31,7 @@ from vae_core.latent.region import describe_region
 from vae_core.train.config import TrainConfig
 
 Buttons = dict[str, Callable[[], None]]
-FOUND: Any = SimpleNamespace(needs_download=False)
+FOUND: Any = SimpleNamespace(needs_download=False, n_images=50, classes=(), factors=())
 CHOSEN = Chosen("/x/some.zip", FOUND, "some")
 SETTINGS = Settings(("--minutes", "1"), "Some", TrainConfig(minutes=1))
 # More than there are looks into the session in any of these.

@@ -93,6 +93,15 @@ def test_a_sweep_queues_every_combination(digits: AppTest, starter: Starter) -> 
     assert noted["runs"] == names
 
 
+def test_a_sweep_with_a_run_that_cannot_train_is_refused_before_it_queues(digits: AppTest) -> None:
+    digits.multiselect(key="sweep_objectives").set_value(["vae", "attribute-vae"])
+    digits.multiselect(key="sweep_latents_16").set_value([2, 16]).run()
+    assert_whole(digits)
+    (refusal,) = (item.value for item in digits.warning if "dimensions" in item.value)
+    assert "10" in refusal and "2" in refusal
+    assert not [item for item in digits.button if item.key == "sweep_start"]
+
+
 @pytest.mark.parametrize("name", ["missing", "../../etc", "/etc", "..", ".data", "a\x00b"])
 def test_a_link_to_no_run_says_so_and_shows_the_page(
     open_app: OpenApp, starter: Starter, name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -92,6 +93,12 @@ def test_a_grid_is_every_combination_and_a_beta_only_where_there_is_one() -> Non
     ]  # fmt: skip
     assert {c.minutes for c in found} == {1}
     assert found[0].objective_options == {"free_nats": 0.5, "beta": 1.0}
+
+
+def test_a_number_of_labels_goes_where_labels_are_seen() -> None:
+    base = replace(BASE, n_labels=20)
+    found = plan_sweep(base, objectives=["vae", "m2", "attribute-vae"], betas=[1], n_latents=[2])
+    assert [c.n_labels for c in found] == [0, 20, 20]
 
 
 def test_values_named_twice_make_one_run() -> None:
