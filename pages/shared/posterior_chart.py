@@ -44,7 +44,7 @@ STYLE = """<style>
   .lxu-scores small {grid-column:1 / -1; margin-bottom:.35rem}}
 .lxu-rank img {display:block; height:40px; border-radius:4px}
 .lxu-rho {display:grid; gap:1px; max-width:22rem}
-.lxu-rho span {aspect-ratio:1}
+.lxu-rho span {aspect-ratio:1; min-width:0; font-size:.68rem; display:grid; place-items:center}
 </style>"""
 
 
@@ -98,7 +98,7 @@ _PRIOR: Final = _curve(0, 1)
 
 
 def correlation(matrix: Floats, order: Sequence[int]) -> str:
-    """ρ between dimensions: blue for negative, orange for positive."""
+    """ρ between dimensions, their names on the diagonal: blue for negative, orange for positive."""
     shown = list(order)[:SHOWN]
     cells = []
     for i in shown:
@@ -106,8 +106,9 @@ def correlation(matrix: Floats, order: Sequence[int]) -> str:
             value = float(matrix[i, j])
             colour = "232,89,12" if value > 0 else "76,110,245"
             shade = "128,128,140,.5" if i == j else f"{colour},{abs(value):.2f}"
+            name = f"z{i}" if i == j else ""
             cells.append(f'<span style="background:rgba({shade})" title="z{i}, z{j}: {value:.2f}">'
-                         "</span>")  # fmt: skip
+                         f"{name}</span>")  # fmt: skip
     return (
         f'{STYLE}<div class="lxu-rho" data-testid="correlation" '
         f'style="grid-template-columns:repeat({len(shown)},1fr)">{"".join(cells)}</div>'

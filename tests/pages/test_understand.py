@@ -58,6 +58,8 @@ def test_one_picture_is_judged_and_its_posterior_drawn(folder: Path) -> None:
     assert f'data-level="{found.level}"' in said
     assert all(f"<b>z{dim}</b>" in said for dim in range(3))
     assert ('data-testid="correlation"' in said) == (folder.name == "full")
+    # The diagonal of the correlations names the dimensions.
+    assert all((f">z{dim}</span>" in said) == (folder.name == "full") for dim in range(3))
     assert 'data-testid="ranking"' not in said
 
 
