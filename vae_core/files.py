@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import threading
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -73,10 +74,14 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], *, note: dict[str, str
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
     try:
         save_file(tensors, path, metadata=note)
     except SafetensorError as error:
         raise OSError(str(error)) from error
+    # The library makes a file for its owner alone: an app run by another user could not read it.
+    path.chmod(mode)
 
 
 def sha256_of(path: Path) -> str:

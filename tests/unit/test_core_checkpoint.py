@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +44,12 @@ def test_the_model_comes_back_bit_equal(saved: Path) -> None:
     with torch.no_grad():
         assert model.encode(x).mean.equal(MODEL.encode(x).mean)
         assert model.decode(torch.ones(2, 3)).equal(MODEL.decode(torch.ones(2, 3)))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_who_may_read_the_card_may_read_the_weights(saved: Path) -> None:
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in saved.iterdir()}
+    assert modes == {stat.S_IMODE((saved / CARD).stat().st_mode)}
 
 
 def test_codes_come_back_with_labels_and_factors(saved: Path) -> None:
