@@ -16,6 +16,7 @@ from vae_core.objectives.registry import (
     WITHOUT_EVIDENCE,
     attribute_names,
     build_objective,
+    sees_labels,
     settling_steps,
     uses_labels,
 )
@@ -157,7 +158,7 @@ def check_settings(
         _check_attributes(wanted, classes=classes, factors=factors)
         if LABEL in wanted or not (wanted or factors):
             check_room(n_classes if n_classes > 2 else 1, config.n_latent)
-    if config.n_labels and wanted is None and not uses_labels(objective):
+    if config.n_labels and not sees_labels(objective):
         raise ConfigError(
             f"--n-labels {config.n_labels} came, but '{config.objective}' sees no labels; set it "
             "to 0 or choose conditional-vae, m2 or attribute-vae."

@@ -16,12 +16,7 @@ from typing import Final
 from vae_core.checkpoint import CARD, read_card
 from vae_core.errors import ConfigError, ExplorerError
 from vae_core.files import write_json
-from vae_core.objectives.registry import (
-    attribute_names,
-    build_objective,
-    objective_fields,
-    uses_labels,
-)
+from vae_core.objectives.registry import build_objective, objective_fields, sees_labels
 from vae_core.runs.store import RunView, ask, delete_run, list_runs, slug, start_run
 from vae_core.train.arguments import arguments_of
 from vae_core.train.config import TrainConfig
@@ -85,10 +80,8 @@ def plan_sweep(
         known = objective_fields(objective)
         kept = {k: v for k, v in base.objective_options.items() if k in known and k != "beta"}
         choices = [{"beta": float(b)} for b in dict.fromkeys(betas)] if "beta" in known else [{}]
-        built = build_objective(objective, kept)
-        is_told = uses_labels(built) or attribute_names(built) is not None
-        own = replace(base, objective=objective, n_latent=n_latent)
-        own = own if is_told else replace(own, n_labels=0)
+        n_labels = base.n_labels if sees_labels(build_objective(objective, kept)) else 0
+        own = replace(base, objective=objective, n_latent=n_latent, n_labels=n_labels)
         found += [replace(own, objective_options=kept | one) for one in choices]
     if not 1 <= len(found) <= MAX_RUNS:
         raise ConfigError(

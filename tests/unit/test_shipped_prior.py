@@ -41,7 +41,9 @@ def test_held_out_digits_are_likelier_with_it(
     test = load_images("mnist", data_dir=mnist_dir).subset("test").images[::50]
     found = evidence_bounds(digits.model, test, importance_samples=20, mixture=fitted)
     assert found.nll_mixture is not None
-    assert found.nll_mixture < found.nll - 0.3
+    # The model that was shipped before has 85.1 and 82.3 here.
+    assert found.nll < 83
+    assert found.nll_mixture < min(82.2, found.nll - 0.3)
 
 
 def test_the_mixture_lies_where_the_codes_are(digits: Checkpoint, fitted: MixturePrior) -> None:

@@ -21,6 +21,7 @@ from sklearn.neighbors import NearestNeighbors
 from vae_core.errors import ConfigError, DataError
 from vae_core.estimators import importance_bound
 from vae_core.evaluate.bounds import log_weights
+from vae_core.evaluate.images import image_batches
 from vae_core.evaluate.threshold import Threshold, auroc, calibrate
 from vae_core.model import Autoencoder
 
@@ -83,9 +84,7 @@ def anomaly_features(
         raise DataError("No images came to be scored, expected one or more; choose a set.")
     generator = torch.Generator(model.device).manual_seed(seed)
     parts: list[tuple[Floats, ...]] = []
-    for start in range(0, len(images), BATCH_SIZE):
-        piece = np.ascontiguousarray(images[start : start + BATCH_SIZE])
-        x = torch.from_numpy(piece).to(model.device).float() / 255
+    for x in image_batches(model, images, size=BATCH_SIZE):
         columns = _features_of(model, x, n=importance_samples, generator=generator)
         parts.append(tuple(column.float().cpu().numpy() for column in columns))
     return AnomalyFeatures(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vae_core.model import Autoencoder
 
@@ -31,6 +32,16 @@ class ImageScores:
     kl_nats: Floats
 
 
+def image_batches(model: Autoencoder, images: NDArray[np.uint8], *, size: int) -> Iterator[Tensor]:
+    """uint8 images `[N,C,H,W]` as floats in [0,1] where the model is, `size` at a time.
+
+    Only those in work are read from a memory map.
+    """
+    for start in range(0, len(images), size):
+        piece = np.ascontiguousarray(images[start : start + size])
+        yield torch.from_numpy(piece).to(model.device).float() / 255
+
+
 @torch.no_grad()
 def score_images(
     model: Autoencoder,
@@ -41,9 +52,8 @@ def score_images(
 ) -> ImageScores:
     """Encode, rebuild and score uint8 images `[N,C,H,W]`; deterministic."""
     parts: list[tuple[Floats, ...]] = []
-    for start in range(0, len(images), batch_size):
-        piece = np.ascontiguousarray(images[start : start + batch_size])
-        x = torch.from_numpy(piece).to(model.device).float() / 255
+    n_done = 0
+    for x in image_batches(model, images, size=batch_size):
         posterior = model.encode(x)
         raw = model.decode_raw(posterior.mean)
         error = (model.likelihood.mean(raw) - x).square().flatten(1).mean(1)
@@ -54,8 +64,9 @@ def score_images(
         kl = torch.zeros_like(posterior.mean) if is_point else posterior.kl_terms()
         tensors = (posterior.mean, posterior.log_std, error, nats, kl)
         parts.append(tuple(t.float().cpu().numpy() for t in tensors))
+        n_done += len(x)
         if progress:
-            progress(start + len(piece), len(images))
+            progress(n_done, len(images))
     return ImageScores(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -70,9 +81,8 @@ def posterior_factors(
     if model.config.posterior != "full":
         return None
     factors = [np.empty((0, model.n_latent, model.n_latent), np.float32)]
-    for start in range(0, len(images), batch_size):
-        piece = np.ascontiguousarray(images[start : start + batch_size])
-        found = model.encode(torch.from_numpy(piece).to(model.device).float() / 255).factor
+    for x in image_batches(model, images, size=batch_size):
+        found = model.encode(x).factor
         assert found is not None
         factors.append(found.cpu().numpy())
     return np.concatenate(factors)

@@ -23,6 +23,7 @@ from sklearn.decomposition import PCA
 from vae_core.errors import ConfigError, DataError
 from vae_core.estimators import psnr
 from vae_core.evaluate.bounds import evidence_bounds
+from vae_core.evaluate.images import image_batches
 from vae_core.model import Autoencoder
 
 Numbers = NDArray[np.floating]
@@ -85,9 +86,7 @@ def model_point(
     _check_images(images)
     generator = torch.Generator(model.device).manual_seed(seed)
     bits, errors = 0.0, 0.0
-    for start in range(0, len(images), BATCH_SIZE):
-        piece = np.ascontiguousarray(images[start : start + BATCH_SIZE])
-        x = torch.from_numpy(piece).to(model.device).float() / 255
+    for x in image_batches(model, images, size=BATCH_SIZE):
         posterior = model.encode(x)
         bits += float(posterior.kl_terms().double().sum()) / math.log(2)
         shown = model.decode(posterior.sample(generator=generator)[0])
@@ -124,12 +123,8 @@ def plain_code_points(
 @torch.no_grad()
 def mean_codes(model: Autoencoder, images: Images) -> NDArray[np.float32]:
     """Posterior means of uint8 images `[N,C,H,W]`: float32 `[N,D]`."""
-    parts = []
-    for start in range(0, len(images), BATCH_SIZE):
-        piece = np.ascontiguousarray(images[start : start + BATCH_SIZE])
-        x = torch.from_numpy(piece).to(model.device).float() / 255
-        parts.append(model.encode(x).mean.float().cpu().numpy())
-    return np.concatenate(parts)
+    batches = image_batches(model, images, size=BATCH_SIZE)
+    return np.concatenate([model.encode(x).mean.float().cpu().numpy() for x in batches])
 
 
 def code_length_bits(symbols: NDArray[np.int64], table: NDArray[np.int64] | None = None) -> float:

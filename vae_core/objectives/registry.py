@@ -89,6 +89,11 @@ def attribute_names(objective: Objective) -> tuple[str, ...] | None:
     return objective.names if isinstance(objective, AttributeVAE) else None
 
 
+def sees_labels(objective: Objective) -> bool:
+    """Whether what is known of an image reaches the objective: its label or its attributes."""
+    return uses_labels(objective) or attribute_names(objective) is not None
+
+
 def settling_steps(objective: Objective) -> int:
     """Steps until the objective stops changing: before them losses cannot be compared."""
     ramps = ("warmup_steps", "capacity_steps")
